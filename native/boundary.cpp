@@ -1,0 +1,45 @@
+// Errors, warnings and libraries: what the shim tells about itself.
+#include "boundary.h"
+
+#include <dlfcn.h>
+
+#include <mutex>
+
+namespace {
+
+std::string last_error;
+std::string warnings;
+std::string taken_warnings;
+std::mutex warnings_mutex;
+
+// LibTorch prints its warnings unless somebody keeps them.
+struct KeepWarnings final : c10::WarningHandler {
+  void process(const c10::Warning& warning) override {
+    std::lock_guard<std::mutex> lock(warnings_mutex);
+    if (warnings.size() < (1 << 16)) warnings += warning.msg() + "\n";
+  }
+};
+
+KeepWarnings keep_warnings;
+const bool warnings_kept = (c10::WarningUtils::set_warning_handler(&keep_warnings), true);
+
+}  // namespace
+
+void fewtune::remember_error(const std::string& message) { last_error = message; }
+
+const char* ft_build_stamp() { return FEWTUNE_BUILD_STAMP; }
+
+const char* ft_last_error() { return last_error.c_str(); }
+
+const char* ft_take_warnings() {
+  std::lock_guard<std::mutex> lock(warnings_mutex);
+  taken_warnings.swap(warnings);
+  warnings.clear();
+  return taken_warnings.c_str();
+}
+
+int32_t ft_open_library(const char* path) {
+  if (dlopen(path, RTLD_NOW | RTLD_GLOBAL)) return fewtune::kFine;
+  fewtune::remember_error(dlerror());
+  return fewtune::kRefused;
+}

@@ -1,0 +1,73 @@
+// Exact bytes: a counting CPU allocator, and the device allocators' own statistics.
+#include <c10/core/Allocator.h>
+#include <c10/core/CachingDeviceAllocator.h>
+#include <c10/core/impl/alloc_cpu.h>
+#include <malloc.h>
+
+#include <atomic>
+
+#include "boundary.h"
+
+namespace {
+
+std::atomic<int64_t> live_bytes{0};
+std::atomic<int64_t> peak_bytes{0};
+std::atomic<int64_t> live_allocations{0};
+
+void count_allocation(void* data) {
+  const auto bytes = static_cast<int64_t>(malloc_usable_size(data));
+  const int64_t live = live_bytes.fetch_add(bytes) + bytes;
+  live_allocations.fetch_add(1);
+  int64_t peak = peak_bytes.load();
+  while (live > peak && !peak_bytes.compare_exchange_weak(peak, live)) {
+  }
+}
+
+void free_counted(void* data) {
+  if (!data) return;
+  live_bytes.fetch_sub(static_cast<int64_t>(malloc_usable_size(data)));
+  live_allocations.fetch_sub(1);
+  c10::free_cpu(data);
+}
+
+struct CountingAllocator final : c10::Allocator {
+  c10::DataPtr allocate(size_t bytes) override {
+    void* data = c10::alloc_cpu(bytes);
+    if (data) count_allocation(data);
+    return {data, data, &free_counted, c10::Device(c10::DeviceType::CPU)};
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return &free_counted; }
+  void copy_data(void* to, const void* from, std::size_t bytes) const override { default_copy_data(to, from, bytes); }
+};
+
+CountingAllocator counting_allocator;
+const bool counting = (c10::SetAllocator(c10::DeviceType::CPU, &counting_allocator, 255), true);
+
+c10::DeviceAllocator* allocator_of(int32_t type) {
+  return c10::getDeviceAllocator(static_cast<c10::DeviceType>(type));
+}
+
+}  // namespace
+
+void ft_memory_cpu(int64_t* out) {
+  out[0] = live_bytes.load();
+  out[1] = peak_bytes.load();
+  out[2] = live_allocations.load();
+}
+
+void ft_memory_cpu_reset_peak() { peak_bytes.store(live_bytes.load()); }
+
+int32_t ft_memory_device(int32_t type, int32_t index, int64_t* out) {
+  return fewtune::guarded([&] {
+    const auto stats = allocator_of(type)->getDeviceStats(static_cast<c10::DeviceIndex>(index));
+    constexpr auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+    out[0] = stats.allocated_bytes[all].current;
+    out[1] = stats.allocated_bytes[all].peak;
+    out[2] = stats.reserved_bytes[all].current;
+    out[3] = stats.reserved_bytes[all].peak;
+  });
+}
+
+int32_t ft_memory_device_reset_peak(int32_t type, int32_t index) {
+  return fewtune::guarded([&] { allocator_of(type)->resetPeakStats(static_cast<c10::DeviceIndex>(index)); });
+}

@@ -1,0 +1,80 @@
+// Tensors from and to JavaScript's typed arrays and numbers.
+
+import { OptionError } from "../errors.ts";
+import type { Device } from "./device.ts";
+import { type DType, type TypedArray, typedArrayOver } from "./dtype.ts";
+import { contiguous, empty, item as itemOf, requiresGrad_, to } from "./ops.ts";
+import { scope } from "./scope.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** How {@linkcode tensorFrom} makes a tensor. */
+export interface TensorOptions {
+  /** Default: one dimension. */
+  readonly shape?: readonly number[];
+  /** Default: the element type of the array's kind; float32 for plain numbers. */
+  readonly dtype?: DType;
+  /** Default: the CPU. */
+  readonly device?: Device;
+  readonly requiresGrad?: boolean;
+}
+
+/**
+ * A tensor of the given elements: copied once, straight into the tensor's memory.
+ *
+ * @throws {OptionError} when the shape does not hold as many elements as there are
+ *
+ * @example
+ * ```ts
+ * import { initialize, tensorFrom, toTypedArray } from "../../mod.ts";
+ * await initialize();
+ * using x = tensorFrom([1, 2, 3, 4], { shape: [2, 2] });
+ * console.assert(toTypedArray(x).join() === "1,2,3,4");
+ * ```
+ */
+export function tensorFrom(elements: TypedArray | readonly number[], options: TensorOptions = {}): Tensor {
+  const { shape = [elements.length], device = "cpu", dtype = naturalDType(elements), requiresGrad = false } = options;
+  const count = shape.reduce((product, length) => product * length, 1);
+  if (count !== elements.length) {
+    throw new OptionError(`shape [${shape}] holds ${count} elements, but ${elements.length} were given`);
+  }
+  return scope(() => {
+    const made = empty(shape, { dtype });
+    fill(typedArrayOver(dtype, made.bytes()), elements);
+    const placed = device === "cpu" ? made : to(made, { device });
+    return requiresGrad ? requiresGrad_(placed) : placed;
+  });
+}
+
+function naturalDType(elements: TypedArray | readonly number[]): DType {
+  if (elements instanceof BigInt64Array) return "int64";
+  if (elements instanceof Int32Array) return "int32";
+  if (elements instanceof Uint8Array) return "uint8";
+  if (elements instanceof Float64Array) return "float64";
+  if (elements instanceof Uint16Array) throw new OptionError("16-bit patterns need a dtype: float16 or bfloat16");
+  return "float32";
+}
+
+function fill(memory: TypedArray, elements: TypedArray | readonly number[]): void {
+  if (memory instanceof BigInt64Array) {
+    memory.set(elements instanceof BigInt64Array ? elements : Array.from(elements, BigInt));
+  } else if (elements instanceof BigInt64Array) throw new OptionError("64-bit integers need dtype int64");
+  else memory.set(elements);
+}
+
+/** A copy of a tensor's elements in row-major order; half-width floats come as their 16-bit patterns. */
+export function toTypedArray(tensor: Tensor): TypedArray {
+  return scope(() => {
+    const here = contiguous(tensor.device === "cpu" ? tensor : to(tensor, { device: "cpu" }));
+    return typedArrayOver(tensor.dtype, here.bytes().slice());
+  });
+}
+
+/** A copy of a tensor's elements as numbers; integers beyond 2^53 lose their last digits. */
+export function toNumbers(tensor: Tensor): number[] {
+  return scope(() => Array.from(toTypedArray(to(tensor, { dtype: "float64" })) as Float64Array));
+}
+
+/** The only element of a tensor. Throws {@linkcode TorchError} when there are more. */
+export function item(tensor: Tensor): number {
+  return Number(itemOf(tensor));
+}
