@@ -2,7 +2,7 @@
 
 import { check, shim } from "../native/load.ts";
 import { input } from "../native/slots.ts";
-import { backward as backwardOperator } from "./ops.ts";
+import { runBackward } from "./ops.ts";
 import type { Tensor } from "./tensor.ts";
 
 let enabled = true;
@@ -62,7 +62,7 @@ export interface BackwardOptions {
  * ```
  */
 export function backward(output: Tensor, options: BackwardOptions = {}): void {
-  backwardOperator(output, options.inputs ?? [], options.gradient ?? null, options.retainGraph ?? false);
+  runBackward(output, options.inputs ?? [], options.gradient ?? null, options.retainGraph ?? false);
 }
 
 /**

@@ -190,13 +190,13 @@ export const crossEntropyLoss = operator(
 export const mseLoss = operator(
   "aten::mse_loss(Tensor self, Tensor target, int reduction=1) -> Tensor",
 );
-export const backward = operator(
+export const runBackward = operator(
   "aten::_backward(Tensor self, Tensor[] inputs, Tensor? gradient=None, bool? retain_graph=None, bool create_graph=False) -> ()",
 );
 export const requiresGrad_ = operator(
   "aten::requires_grad_(Tensor(a!) self, bool requires_grad=True) -> Tensor(a!)",
 );
-export const item = operator(
+export const scalarOf = operator(
   "aten::item(Tensor self) -> Scalar",
 );
 export const fusedAdamw_ = operator(

@@ -3,7 +3,7 @@
 import { OptionError } from "../errors.ts";
 import type { Device } from "./device.ts";
 import { type DType, type TypedArray, typedArrayOver } from "./dtype.ts";
-import { contiguous, empty, item as itemOf, requiresGrad_, to } from "./ops.ts";
+import { contiguous, empty, requiresGrad_, scalarOf, to } from "./ops.ts";
 import { scope } from "./scope.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -76,5 +76,5 @@ export function toNumbers(tensor: Tensor): number[] {
 
 /** The only element of a tensor. Throws {@linkcode TorchError} when there are more. */
 export function item(tensor: Tensor): number {
-  return Number(itemOf(tensor));
+  return Number(scalarOf(tensor));
 }

@@ -1,0 +1,69 @@
+// A classifier with all that belongs to its checkpoint: configuration, label names, and what was new in it.
+
+import { OptionError } from "../errors.ts";
+import { disposeModule, initializeParameters, type ParameterOptions } from "../nn/module.ts";
+import { Generator } from "../torch/mod.ts";
+import { ConfigReader } from "./config.ts";
+import type { Architecture, Pooling, SequenceClassifier } from "./contract.ts";
+import { architectureOf } from "./registry.ts";
+
+/** What the model predicts: one of the labels, or a number. */
+export type Target = { readonly labels: readonly string[] } | "regression";
+
+/** A model for sequence classification or regression and what describes it. Dispose it to free its parameters. */
+export class Classifier implements Disposable {
+  constructor(
+    readonly model: SequenceClassifier,
+    readonly architecture: Architecture,
+    readonly config: ConfigReader,
+    readonly target: Target,
+    /** Keys of parameters that the checkpoint did not have, and which therefore start from random values. */
+    readonly newKeys: readonly string[] = [],
+    /** The folder that it was loaded from, or null. */
+    readonly folder: string | null = null,
+  ) {}
+
+  /** The label names by id; empty for regression. */
+  get labels(): readonly string[] {
+    return this.target === "regression" ? [] : this.target.labels;
+  }
+
+  [Symbol.dispose](): void {
+    disposeModule(this.model);
+  }
+}
+
+/** How a classifier is made from a configuration alone. */
+export interface RandomClassifierOptions extends ParameterOptions {
+  readonly target: Target;
+  readonly pooling?: Pooling;
+  readonly seed?: number;
+}
+
+/** The number of outputs that a target needs. Throws {@linkcode OptionError} for fewer than two labels. */
+export function outputsOf(target: Target): number {
+  if (target === "regression") return 1;
+  if (target.labels.length < 2) {
+    throw new OptionError(`a classifier needs at least two labels, not ${JSON.stringify(target.labels)}`);
+  }
+  return target.labels.length;
+}
+
+/**
+ * A classifier with random weights, as the reference implementation starts one: normal with deviation
+ * `initializer_range`, zero biases.
+ *
+ * @param fields the content of a config.json
+ */
+export function randomClassifier(
+  fields: Readonly<Record<string, unknown>>,
+  options: RandomClassifierOptions,
+): Classifier {
+  const { target, pooling = "mean", seed = 0, ...where } = options;
+  const config = new ConfigReader("configuration", fields);
+  const architecture = architectureOf(config);
+  const model = architecture.createClassifier(config, { numLabels: outputsOf(target), pooling }, where);
+  using random = new Generator(seed, where.device);
+  initializeParameters(model, random, config.number("initializer_range", 0.02));
+  return new Classifier(model, architecture, config, target);
+}

@@ -1,0 +1,67 @@
+// Reads a checkpoint's config.json: each field checked as it is asked for.
+
+import { CheckpointError } from "../errors.ts";
+
+/** The fields of a config.json; a field that is missing or of the wrong kind is a {@linkcode CheckpointError}. */
+export class ConfigReader {
+  constructor(readonly path: string, readonly fields: Readonly<Record<string, unknown>>) {}
+
+  /** A whole number of at least 1. */
+  count(name: string): number {
+    const value = this.fields[name];
+    if (typeof value === "number" && Number.isInteger(value) && value > 0) return value;
+    throw this.#unfit(name, "a whole number above 0");
+  }
+
+  number(name: string, fallback: number): number {
+    const value = this.fields[name] ?? fallback;
+    if (typeof value === "number" && Number.isFinite(value)) return value;
+    throw this.#unfit(name, "a number");
+  }
+
+  probability(name: string, fallback: number): number {
+    const value = this.number(name, fallback);
+    if (value >= 0 && value < 1) return value;
+    throw this.#unfit(name, "at least 0 and below 1");
+  }
+
+  text(name: string, fallback?: string): string {
+    const value = this.fields[name] ?? fallback;
+    if (typeof value === "string") return value;
+    throw this.#unfit(name, "text");
+  }
+
+  /** The names of the labels by id, or null when the checkpoint has none. */
+  labels(): readonly string[] | null {
+    const names = this.fields["id2label"];
+    if (typeof names !== "object" || names === null) return null;
+    const labels = Object.entries(names).sort(([a], [b]) => Number(a) - Number(b));
+    if (labels.some(([id, name], index) => Number(id) !== index || typeof name !== "string")) {
+      throw this.#unfit("id2label", "names by id, from 0 without a gap");
+    }
+    return labels.map(([, name]) => name as string);
+  }
+
+  #unfit(name: string, wanted: string): CheckpointError {
+    const value = this.fields[name];
+    const found = value === undefined ? "is missing" : `is ${JSON.stringify(value)}`;
+    return new CheckpointError(`${this.path}: ${name} ${found}, it has to be ${wanted}`);
+  }
+}
+
+/** Reads a JSON object from a file. Throws {@linkcode CheckpointError} when it is missing or is none. */
+export function readJsonObject(path: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch (cause) {
+    throw new CheckpointError(`${path} cannot be read (${(cause as Error).message})`, { cause });
+  }
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch (cause) {
+    throw new CheckpointError(`${path} is no JSON (${(cause as Error).message})`, { cause });
+  }
+  throw new CheckpointError(`${path} holds no JSON object`);
+}

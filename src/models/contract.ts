@@ -1,0 +1,75 @@
+// What every architecture gives: pieces that work on packed rows, so that others decide which rows run where.
+
+import type { Dropout } from "../nn/dropout.ts";
+import type { Linear } from "../nn/linear.ts";
+import type { Module, ParameterOptions } from "../nn/module.ts";
+import type { Generator, Tensor } from "../torch/mod.ts";
+import type { ConfigReader } from "./config.ts";
+
+/** The inputs of N packed rows: token, position and segment of each, `[N]` int64. */
+export interface RowInputs {
+  readonly inputIds: Tensor;
+  readonly positionIds: Tensor;
+  readonly tokenTypeIds: Tensor;
+}
+
+/** One layer, in the parts around attention; only attention looks at other rows. */
+export interface TransformerLayer extends Module {
+  readonly query: Linear;
+  readonly key: Linear;
+  readonly value: Linear;
+  /** What queries, keys and values are made of: the hidden states, normalised first where the architecture does so. */
+  attentionInput(hidden: Tensor): Tensor;
+  /** The layer's output `[N, hiddenSize]` from its input and the attention's result, both `[N, hiddenSize]`. */
+  afterAttention(hidden: Tensor, context: Tensor, random: Generator | null): Tensor;
+}
+
+/** An encoder without a head. */
+export interface Backbone extends Module {
+  readonly hiddenSize: number;
+  readonly numAttentionHeads: number;
+  readonly maxPositions: number;
+  readonly attentionDropout: Dropout;
+  readonly layers: readonly TransformerLayer[];
+  /** Embeds rows: `[N, hiddenSize]`. */
+  embed(rows: RowInputs, random: Generator | null): Tensor;
+}
+
+/**
+ * What of the last hidden states the head reads: their mean over the positions (the paper's, section 2.2), or the
+ * first position's (the architecture's standard head).
+ */
+export type Pooling = "mean" | "cls";
+
+/** An encoder with a head that gives each sequence `numLabels` outputs; regression has one. */
+export interface SequenceClassifier extends Module {
+  readonly backbone: Backbone;
+  readonly pooling: Pooling;
+  readonly numLabels: number;
+  /** Logits `[B, numLabels]` of pooled hidden states `[B, hiddenSize]`. */
+  classify(pooled: Tensor, random: Generator | null): Tensor;
+}
+
+/** What a head is made with. */
+export interface HeadOptions {
+  readonly numLabels: number;
+  readonly pooling: Pooling;
+}
+
+/** An architecture: one file that reads its configuration and makes its modules. */
+export interface Architecture {
+  /** `model_type` in config.json. */
+  readonly modelType: string;
+  /** What the keys of the backbone begin with in a checkpoint that has a head. */
+  readonly basePrefix: string;
+  /** The name of the standard model class, for `architectures` in config.json. */
+  readonly classifierName: string;
+  /** Keys of the head: a checkpoint may lack them, and another head's may be left unread. */
+  readonly headKeys: readonly RegExp[];
+  /** Keys of one head whose values another head's parameters start from, when the checkpoint lacks theirs. */
+  readonly headFallbacks: Readonly<Record<string, string>>;
+  /** Keys of other tasks' heads and of buffers, which a checkpoint may hold and a classifier does not need. */
+  readonly ignoredKeys: readonly RegExp[];
+  /** A classifier with uninitialised parameters. */
+  createClassifier(config: ConfigReader, head: HeadOptions, options: ParameterOptions): SequenceClassifier;
+}

@@ -1,0 +1,202 @@
+// Loads a classifier from a folder with config.json and model.safetensors, straight into its parameters' memory.
+
+import { CheckpointError } from "../errors.ts";
+import { initialize } from "../native/load.ts";
+import { disposeModule, initializeParameters, namedParameters, type ParameterOptions } from "../nn/module.ts";
+import {
+  copy_,
+  type DType,
+  dtypeBytes,
+  empty,
+  Generator,
+  narrow,
+  noGrad,
+  scope,
+  type Tensor,
+  view,
+} from "../torch/mod.ts";
+import { Classifier, outputsOf, type Target } from "./classifier.ts";
+import { ConfigReader, readJsonObject } from "./config.ts";
+import type { Architecture, Pooling, SequenceClassifier } from "./contract.ts";
+import { architectureOf } from "./registry.ts";
+import { openSafetensors, type SafetensorsDtype, type SafetensorsFile } from "./safetensors.ts";
+
+/** How {@linkcode loadClassifier} loads. */
+export interface LoadOptions extends ParameterOptions {
+  /**
+   * What the model shall predict. Default: what the checkpoint was trained for. When the checkpoint has no head for
+   * it, the head starts from random values (see {@linkcode Classifier.newKeys}).
+   */
+  readonly target?: Target;
+  /** Default: what the checkpoint says; `cls` when it says nothing. */
+  readonly pooling?: Pooling;
+  /** Of the random values of a new head. Default 0. */
+  readonly seed?: number;
+}
+
+/**
+ * Loads a classifier from a folder in Hugging Face's format. The weights are read straight into the parameters'
+ * memory: loading takes no second copy of them.
+ *
+ * @throws {CheckpointError} when a file is missing or damaged, when the architecture is unknown, when the weights do
+ * not fit the configuration, or when no head fits and no `target` was given
+ *
+ * @example
+ * ```ts ignore
+ * using classifier = await loadClassifier("my-model", { target: { labels: ["ham", "spam"] } });
+ * ```
+ */
+export async function loadClassifier(folder: string, options: LoadOptions = {}): Promise<Classifier> {
+  await initialize();
+  const config = new ConfigReader(`${folder}/config.json`, readJsonObject(`${folder}/config.json`));
+  const architecture = architectureOf(config);
+  using file = openSafetensors(`${folder}/model.safetensors`);
+  const { target: wanted, pooling = savedPooling(config), seed = 0, ...where } = options;
+  const target = wanted ?? savedTarget(config);
+  const model = architecture.createClassifier(config, { numLabels: outputsOf(target), pooling }, where);
+  try {
+    const keepsHead = wanted === undefined || sameTarget(wanted, savedTarget(config));
+    const newKeys = fillParameters({ model, architecture, file, keepsHead }, seed, config);
+    const lacking = newKeys.filter((key) => !isHeadKey(key, architecture));
+    if (lacking.length > 0) {
+      throw new CheckpointError(`${file.path} lacks ${list(lacking)}: it does not fit ${config.path}`);
+    }
+    if (wanted === undefined && newKeys.length > 0) {
+      throw new CheckpointError(`${file.path} has no trained head (${list(newKeys)}): fine-tune it first`);
+    }
+    return new Classifier(model, architecture, config, target, newKeys, folder);
+  } catch (error) {
+    disposeModule(model);
+    throw error;
+  }
+}
+
+function savedPooling(config: ConfigReader): Pooling {
+  const saved = config.fields["fewtune"] as { pooling?: unknown } | undefined;
+  return saved?.pooling === "mean" ? "mean" : "cls";
+}
+
+function savedTarget(config: ConfigReader): Target {
+  const labels = config.labels() ?? ["LABEL_0", "LABEL_1"];
+  return config.fields["problem_type"] === "regression" || labels.length === 1 ? "regression" : { labels };
+}
+
+function sameTarget(a: Target, b: Target): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+interface Filling {
+  readonly model: SequenceClassifier;
+  readonly architecture: Architecture;
+  readonly file: SafetensorsFile;
+  readonly keepsHead: boolean;
+}
+
+// Reads every parameter that the file has and gives the others first values; returns the keys of the others.
+function fillParameters(filling: Filling, seed: number, config: ConfigReader): string[] {
+  const parameters = namedParameters(filling.model);
+  const sources = matchKeys(filling, parameters);
+  const newKeys = [...parameters.keys()].filter((key) => !sources.has(key));
+  const isNew = new Set(newKeys);
+  using random = new Generator(seed, [...parameters.values()][0]?.device ?? "cpu");
+  initializeParameters(filling.model, random, config.number("initializer_range", 0.02), (key) => isNew.has(key));
+  for (const [key, name] of sources) {
+    const parameter = parameters.get(key);
+    if (parameter) readParameter(filling.file, name, parameter);
+  }
+  return newKeys;
+}
+
+// The file's name for each parameter's key. Throws when a name is unexpected or a shape differs.
+function matchKeys(filling: Filling, parameters: ReadonlyMap<string, Tensor>): Map<string, string> {
+  const { architecture, file, keepsHead } = filling;
+  const names = [...file.tensors.keys()];
+  const hasHead = names.some((name) => name.startsWith(architecture.basePrefix));
+  const sources = new Map<string, string>();
+  const unexpected: string[] = [];
+  for (const name of names) {
+    const key = modernKey(hasHead ? name : architecture.basePrefix + name);
+    const keys = [key, architecture.headFallbacks[key]].filter((candidate) =>
+      candidate !== undefined && parameters.has(candidate)
+    );
+    for (const candidate of keys) {
+      if (candidate !== undefined && (keepsHead || !isOutputKey(candidate))) sources.set(candidate, name);
+    }
+    if (keys.length === 0 && !isIgnored(key, architecture)) unexpected.push(name);
+  }
+  if (unexpected.length > 0) {
+    const missing = [...parameters.keys()].filter((key) => !sources.has(key));
+    throw new CheckpointError(
+      `${file.path}: unexpected ${list(unexpected)}${missing.length > 0 ? `; missing ${list(missing)}` : ""}`,
+    );
+  }
+  checkShapes(file, sources, parameters);
+  return sources;
+}
+
+function checkShapes(
+  file: SafetensorsFile,
+  sources: Map<string, string>,
+  parameters: ReadonlyMap<string, Tensor>,
+): void {
+  const misfits = [...sources].flatMap(([key, name]) => {
+    const [found, wanted] = [file.tensors.get(name)?.shape ?? [], parameters.get(key)?.shape ?? []];
+    return found.join() === wanted.join() ? [] : [`${name} is [${found}] and not [${wanted}]`];
+  });
+  if (misfits.length > 0) throw new CheckpointError(`${file.path} does not fit its config.json: ${list(misfits)}`);
+}
+
+// Checkpoints from BERT's first years name LayerNorm's parameters as TensorFlow does.
+function modernKey(key: string): string {
+  return key.replace(/LayerNorm\.gamma$/, "LayerNorm.weight").replace(/LayerNorm\.beta$/, "LayerNorm.bias");
+}
+
+function isOutputKey(key: string): boolean {
+  return key.startsWith("classifier.");
+}
+
+function isHeadKey(key: string, architecture: Architecture): boolean {
+  return architecture.headKeys.some((pattern) => pattern.test(key));
+}
+
+function isIgnored(key: string, architecture: Architecture): boolean {
+  return isHeadKey(key, architecture) || architecture.ignoredKeys.some((pattern) => pattern.test(key));
+}
+
+function list(items: readonly string[]): string {
+  const shown = items.slice(0, 8).join(", ");
+  return items.length > 8 ? `${shown} and ${items.length - 8} more` : shown;
+}
+
+const dtypes: Readonly<Partial<Record<SafetensorsDtype, DType>>> = {
+  F64: "float64",
+  F32: "float32",
+  F16: "float16",
+  BF16: "bfloat16",
+};
+
+const chunkBytes = 1 << 22;
+
+// Into the parameter's own memory where the types agree, else by way of a chunk that is converted.
+function readParameter(file: SafetensorsFile, name: string, parameter: Tensor): void {
+  const stored = file.tensors.get(name)?.dtype ?? "F32";
+  const dtype = dtypes[stored];
+  if (dtype === undefined) {
+    throw new CheckpointError(`${file.path}: ${name} is of type ${stored}, a parameter has to be a float`);
+  }
+  if (dtype === parameter.dtype && parameter.device === "cpu") file.readInto(name, parameter.bytes());
+  else readConverted(file, name, parameter, dtype);
+}
+
+function readConverted(file: SafetensorsFile, name: string, parameter: Tensor, dtype: DType): void {
+  const step = chunkBytes / dtypeBytes(dtype);
+  for (let from = 0; from < parameter.size; from += step) {
+    noGrad(() =>
+      scope(() => {
+        const chunk = empty([Math.min(step, parameter.size - from)], { dtype });
+        file.readInto(name, chunk.bytes(), from * dtypeBytes(dtype));
+        copy_(narrow(view(parameter, [-1]), 0, from, chunk.size), chunk);
+      })
+    );
+  }
+}

@@ -1,0 +1,19 @@
+// The architectures that Fewtune knows, by the `model_type` in a checkpoint's config.json.
+
+import { CheckpointError } from "../errors.ts";
+import { bert } from "./bert.ts";
+import type { ConfigReader } from "./config.ts";
+import type { Architecture } from "./contract.ts";
+
+const architectures: readonly Architecture[] = [bert];
+
+/** The architecture that a configuration is for. */
+export function architectureOf(config: ConfigReader): Architecture {
+  const modelType = config.text("model_type");
+  const found = architectures.find((architecture) => architecture.modelType === modelType);
+  if (found) return found;
+  const known = architectures.map((architecture) => architecture.modelType).join(", ");
+  throw new CheckpointError(
+    `${config.path}: model_type ${JSON.stringify(modelType)} is not known here, known are: ${known}`,
+  );
+}

@@ -1,0 +1,59 @@
+// Multi-head attention of blocks of queries over blocks of keys and values.
+
+import {
+  add_,
+  type Generator,
+  matmul,
+  mulScalar,
+  reshape,
+  scaledDotProductAttention,
+  scope,
+  softmax,
+  type Tensor,
+  transpose,
+  view,
+} from "../torch/mod.ts";
+import type { Dropout } from "./dropout.ts";
+
+/** What attention needs besides queries, keys and values. */
+export interface AttentionOptions {
+  /** Added to the scores, broadcast to `[B, heads, queries, keys]`: -Infinity hides a key. */
+  readonly bias: Tensor | null;
+  /** On the attention probabilities. */
+  readonly dropout: Dropout;
+  /** Null in evaluation. */
+  readonly random: Generator | null;
+}
+
+/** `[B, L, d]` as `[B, heads, L, d / heads]`, without a copy. */
+export function splitHeads(block: Tensor, heads: number): Tensor {
+  const [batch, length, size] = [block.length(0), block.length(1), block.length(2)];
+  return transpose(view(block, [batch, length, heads, size / heads]), 1, 2);
+}
+
+/**
+ * softmax(q k^T / sqrt(d) + bias) v for each head (Vaswani et al. 2017, equation 1), with dropout on the probabilities.
+ *
+ * @param query `[B, heads, Lq, d]`
+ * @param key `[B, heads, Lk, d]`
+ * @param value `[B, heads, Lk, d]`
+ * @returns the heads side by side, `[B * Lq, heads * d]`
+ */
+export function attention(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions): Tensor {
+  return scope(() => {
+    const context = options.dropout.isActive(options.random)
+      ? attentionWithDropout(query, key, value, options)
+      : scaledDotProductAttention(query, key, value, options.bias);
+    const [batch, heads, length, size] = [query.length(0), query.length(1), query.length(2), query.length(3)];
+    return reshape(transpose(context, 1, 2), [batch * length, heads * size]);
+  });
+}
+
+function attentionWithDropout(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions): Tensor {
+  const { bias, dropout, random } = options;
+  const scores = matmul(mulScalar(query, query.length(3) ** -0.5), transpose(key, 2, 3));
+  if (bias !== null) add_(scores, bias);
+  const probabilities = softmax(scores, -1);
+  scores.dispose();
+  return matmul(dropout.apply(probabilities, random), value);
+}

@@ -1,0 +1,33 @@
+// Embedding: rows of a table by index.
+
+import { embedding, type Generator, narrow, normal_, type Tensor, zero_ } from "../torch/mod.ts";
+import { type Module, parameter, type ParameterOptions } from "./module.ts";
+
+/** What an embedding may have besides its size. */
+export interface EmbeddingOptions extends ParameterOptions {
+  /** The row that gets no gradient and starts as zeros, as in the reference implementation. */
+  readonly paddingIndex?: number;
+}
+
+/** A table of `count` rows of `size`; indices `[N]` give rows `[N, size]`. */
+export class Embedding implements Module {
+  readonly weight: Tensor;
+  readonly parameters: Readonly<Record<string, Tensor>>;
+  readonly #paddingIndex: number;
+
+  constructor(readonly count: number, size: number, options: EmbeddingOptions = {}) {
+    const { paddingIndex = -1, ...where } = options;
+    this.weight = parameter([count, size], where);
+    this.parameters = { weight: this.weight };
+    this.#paddingIndex = paddingIndex;
+  }
+
+  forward(indices: Tensor): Tensor {
+    return embedding(this.weight, indices, this.#paddingIndex);
+  }
+
+  initialize(random: Generator, std: number): void {
+    normal_(this.weight, 0, std, { generator: random }).dispose();
+    if (this.#paddingIndex >= 0) zero_(narrow(this.weight, 0, this.#paddingIndex, 1)).dispose();
+  }
+}

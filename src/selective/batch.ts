@@ -1,0 +1,136 @@
+// Packs sequences into a two-part batch: selected rows, the rest, and how the head pools them.
+
+import { OptionError } from "../errors.ts";
+import type { Pooling, RowInputs } from "../models/contract.ts";
+import { type Device, type Tensor, tensorFrom } from "../torch/mod.ts";
+import { type Layout, layOut } from "./layout.ts";
+
+/** One tokenized example. */
+export interface Sequence {
+  readonly inputIds: ArrayLike<number>;
+  readonly tokenTypeIds: ArrayLike<number>;
+}
+
+/** A batch whose rows lie in two parts, without padding. Its tensors belong to the scope in which it was packed. */
+export interface PackedBatch {
+  readonly size: number;
+  readonly layout: Layout;
+  readonly selected: RowInputs;
+  readonly rest: RowInputs;
+  /** `[B, N_selected]`: times the last hidden states of the selected rows gives what the head reads. */
+  readonly pool: Tensor;
+  /** `[N_selected, 1]`, true where no gradient may pass; only in batches for masked mode. */
+  readonly gradientStops: Tensor | null;
+}
+
+/** How a batch is packed. */
+export interface PackOptions {
+  /** For each sequence the selected positions, ascending, the first position among them. */
+  readonly selected: readonly (readonly number[])[];
+  readonly pooling: Pooling;
+  readonly device?: Device;
+  /** See {@linkcode layOut}. Default: 1024 on the CPU, everything in one block on a GPU. */
+  readonly rowsPerBlock?: number;
+}
+
+// A position of the batch: sequence (in the caller's order) and place in it.
+interface Place {
+  readonly sequence: number;
+  readonly position: number;
+}
+
+/** Packs sequences for split mode: rows of the selected positions, and the rest. */
+export function packBatch(sequences: readonly Sequence[], options: PackOptions): PackedBatch {
+  return pack(sequences, options.selected, options.selected, options);
+}
+
+/**
+ * Packs sequences for masked mode: all rows are computed with gradients, which stop at those that are not selected.
+ */
+export function packMaskedBatch(sequences: readonly Sequence[], options: PackOptions): PackedBatch {
+  const all = sequences.map(({ inputIds }) => Array.from({ length: inputIds.length }, (_, position) => position));
+  return pack(sequences, all, options.selected, options);
+}
+
+function pack(
+  sequences: readonly Sequence[],
+  withGradient: readonly (readonly number[])[],
+  pooled: readonly (readonly number[])[],
+  options: PackOptions,
+): PackedBatch {
+  checkSelections(sequences, options.selected);
+  const { device = "cpu", rowsPerBlock = device === "cpu" ? 1024 : Infinity } = options;
+  const order = sequences.keys().toArray().sort((a, b) => lengthOf(sequences, b) - lengthOf(sequences, a));
+  const selected = order.flatMap((sequence) =>
+    (withGradient[sequence] ?? []).map((position) => ({ sequence, position }))
+  );
+  const rest = order.flatMap((sequence) =>
+    others(sequence, lengthOf(sequences, sequence), withGradient[sequence] ?? [])
+  );
+  const counts = order.map((sequence) => {
+    const count = withGradient[sequence]?.length ?? 0;
+    return { selected: count, rest: lengthOf(sequences, sequence) - count };
+  });
+  return {
+    size: sequences.length,
+    layout: layOut(counts, rowsPerBlock, device),
+    selected: rowInputs(sequences, selected, device),
+    rest: rowInputs(sequences, rest, device),
+    pool: poolingMatrix(selected, options.pooling === "cls" ? pooled.map(() => [0]) : pooled, device),
+    gradientStops: withGradient === pooled ? null : gradientStops(selected, pooled, device),
+  };
+}
+
+function checkSelections(sequences: readonly Sequence[], selected: readonly (readonly number[])[]): void {
+  if (sequences.length === 0) throw new OptionError("a batch needs at least one sequence");
+  sequences.forEach(({ inputIds }, index) => {
+    const positions = selected[index] ?? [];
+    const isAscending = positions.every((position, at) =>
+      at === 0 ? position === 0 : position > (positions[at - 1] ?? -1)
+    );
+    if (positions.length === 0 || !isAscending || (positions.at(-1) ?? 0) >= inputIds.length) {
+      throw new OptionError(
+        `the selected positions of sequence ${index}, [${positions}], have to ascend from 0 to at most ${
+          inputIds.length - 1
+        }`,
+      );
+    }
+  });
+}
+
+function lengthOf(sequences: readonly Sequence[], sequence: number): number {
+  return sequences[sequence]?.inputIds.length ?? 0;
+}
+
+function others(sequence: number, length: number, selected: readonly number[]): Place[] {
+  const taken = new Set(selected);
+  return Array.from({ length }, (_, position) => ({ sequence, position })).filter(({ position }) =>
+    !taken.has(position)
+  );
+}
+
+function rowInputs(sequences: readonly Sequence[], places: readonly Place[], device: Device): RowInputs {
+  const column = (value: (place: Place) => number): Tensor =>
+    tensorFrom(BigInt64Array.from(places, (place) => BigInt(value(place))), { device });
+  return {
+    inputIds: column(({ sequence, position }) => sequences[sequence]?.inputIds[position] ?? 0),
+    tokenTypeIds: column(({ sequence, position }) => sequences[sequence]?.tokenTypeIds[position] ?? 0),
+    positionIds: column(({ position }) => position),
+  };
+}
+
+function poolingMatrix(places: readonly Place[], pooled: readonly (readonly number[])[], device: Device): Tensor {
+  const sets = pooled.map((positions) => new Set(positions));
+  const weights = new Float32Array(pooled.length * places.length);
+  places.forEach(({ sequence, position }, row) => {
+    const positions = sets[sequence];
+    if (positions?.has(position)) weights[sequence * places.length + row] = 1 / positions.size;
+  });
+  return tensorFrom(weights, { shape: [pooled.length, places.length], device });
+}
+
+function gradientStops(places: readonly Place[], allowed: readonly (readonly number[])[], device: Device): Tensor {
+  const sets = allowed.map((positions) => new Set(positions));
+  const stops = Uint8Array.from(places, ({ sequence, position }) => sets[sequence]?.has(position) ? 0 : 1);
+  return tensorFrom(stops, { shape: [places.length, 1], dtype: "bool", device });
+}

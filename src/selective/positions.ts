@@ -1,0 +1,49 @@
+// Chooses the positions of each sequence that carry gradients.
+
+import { OptionError } from "../errors.ts";
+import { empty, type Generator, scope, toTypedArray, uniform_ } from "../torch/mod.ts";
+
+/** How many positions of a sequence are selected: a number of them, or all. */
+export type SelectionSize = number | "all";
+
+/** Refuses a k that cannot be. */
+export function checkSelectionSize(k: SelectionSize): void {
+  if (k !== "all" && !(Number.isInteger(k) && k >= 1)) {
+    throw new OptionError(`k is ${k}, it has to be a whole number of at least 1, or "all"`);
+  }
+}
+
+/**
+ * For each sequence its selected positions in ascending order: the first one always, then uniformly without
+ * replacement up to k in all (Simoulin et al. 2023, section 2). A sequence of at most k positions is selected whole.
+ *
+ * @throws {OptionError} for a k below 1
+ */
+export function selectPositions(lengths: readonly number[], k: SelectionSize, random: Generator): number[][] {
+  checkSelectionSize(k);
+  const picks = lengths.map((length) => k === "all" || length <= k ? 0 : k - 1);
+  const numbers = uniformNumbers(picks.reduce((sum, count) => sum + count, 0), random);
+  let next = 0;
+  return lengths.map((length, index) => {
+    const count = picks[index] ?? 0;
+    if (k === "all" || length <= k) return Array.from({ length }, (_, position) => position);
+    const drawn = numbers.subarray(next, next += count);
+    return [0, ...drawWithoutReplacement(length, drawn)].sort((a, b) => a - b);
+  });
+}
+
+// A Fisher-Yates shuffle of positions 1..length-1, stopped after as many draws as there are numbers.
+function drawWithoutReplacement(length: number, numbers: Float64Array): number[] {
+  const positions = Array.from({ length: length - 1 }, (_, index) => index + 1);
+  numbers.forEach((number, index) => {
+    const other = index + Math.floor(number * (positions.length - index));
+    [positions[index], positions[other]] = [positions[other] ?? 0, positions[index] ?? 0];
+  });
+  return positions.slice(0, numbers.length);
+}
+
+function uniformNumbers(count: number, random: Generator): Float64Array {
+  return scope(() =>
+    toTypedArray(uniform_(empty([count], { dtype: "float64" }), 0, 1, { generator: random }))
+  ) as Float64Array;
+}
