@@ -6,7 +6,7 @@ import { Embedding } from "../nn/embedding.ts";
 import { LayerNorm } from "../nn/layer_norm.ts";
 import { Linear } from "../nn/linear.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
-import { add_, type Generator, scope, tanh, type Tensor } from "../torch/mod.ts";
+import { add_, type Device, type Generator, scope, tanh, type Tensor } from "../torch/mod.ts";
 import { CheckpointError } from "../errors.ts";
 import type { ConfigReader } from "./config.ts";
 import type {
@@ -166,6 +166,8 @@ class BertModel implements Backbone {
   readonly hiddenSize: number;
   readonly numAttentionHeads: number;
   readonly maxPositions: number;
+  readonly vocabSize: number;
+  readonly device: Device;
   readonly attentionDropout: Dropout;
   readonly layers: readonly BertLayer[];
   readonly #embeddings: BertEmbeddings;
@@ -174,6 +176,8 @@ class BertModel implements Backbone {
     this.hiddenSize = config.hiddenSize;
     this.numAttentionHeads = config.numAttentionHeads;
     this.maxPositions = config.maxPositionEmbeddings;
+    this.vocabSize = config.vocabSize;
+    this.device = options.device ?? "cpu";
     this.attentionDropout = new Dropout(config.attentionProbsDropoutProb);
     this.#embeddings = new BertEmbeddings(config, options);
     this.layers = Array.from({ length: config.numHiddenLayers }, () => new BertLayer(config, options));

@@ -3,7 +3,7 @@
 import type { Dropout } from "../nn/dropout.ts";
 import type { Linear } from "../nn/linear.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
-import type { Generator, Tensor } from "../torch/mod.ts";
+import type { Device, Generator, Tensor } from "../torch/mod.ts";
 import type { ConfigReader } from "./config.ts";
 
 /** The inputs of N packed rows: token, position and segment of each, `[N]` int64. */
@@ -29,6 +29,8 @@ export interface Backbone extends Module {
   readonly hiddenSize: number;
   readonly numAttentionHeads: number;
   readonly maxPositions: number;
+  readonly vocabSize: number;
+  readonly device: Device;
   readonly attentionDropout: Dropout;
   readonly layers: readonly TransformerLayer[];
   /** Embeds rows: `[N, hiddenSize]`. */

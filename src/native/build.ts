@@ -130,6 +130,7 @@ async function compile(args: string[], folder: string, libtorch: LibTorch, signa
   } catch (error) {
     throw error instanceof Deno.errors.NotFound ? noCompiler(program) : error;
   }
+  signal?.throwIfAborted();
   if (result.code !== 0 || result.timedOut) throw await compileFailure([program, ...first, ...args], result, libtorch);
 }
 

@@ -23,15 +23,16 @@ const oldestDriver: Readonly<Record<string, number>> = { "11": 450, "12": 525, "
 
 /**
  * The NVIDIA driver of this machine, or `null` without one. The version can only be read with all permissions, since
- * Deno guards `/proc`; without them the driver is recognised by its library.
+ * Deno guards `/proc`; otherwise the driver is recognised by its library. What may not be read is passed over, without
+ * asking for permission.
  *
- * Needs `--allow-read` of the system's library folders.
+ * Uses `--allow-read` of the system's library folders.
  */
 export async function nvidiaDriver(): Promise<NvidiaDriver | null> {
   const text = await textOrNull("/proc/driver/nvidia/version");
   if (text !== null) return { version: driverVersion(text) };
   for (const folder of libraryFolders) {
-    if (await readable(join(folder, "libcuda.so.1"))) return { version: null };
+    if (await isFile(join(folder, "libcuda.so.1"))) return { version: null };
   }
   return null;
 }
@@ -82,16 +83,20 @@ export function whyNoCuda({ driver, libtorch, cudaVersion, runtime }: CudaFacts)
 
 async function textOrNull(path: string): Promise<string | null> {
   try {
-    return await Deno.readTextFile(path);
+    return await mayRead(path) ? await Deno.readTextFile(path) : null;
   } catch {
     return null;
   }
 }
 
-async function readable(path: string): Promise<boolean> {
+async function isFile(path: string): Promise<boolean> {
   try {
-    return (await Deno.stat(path)).isFile;
+    return await mayRead(path) && (await Deno.stat(path)).isFile;
   } catch {
     return false;
   }
+}
+
+async function mayRead(path: string): Promise<boolean> {
+  return (await Deno.permissions.query({ name: "read", path })).state === "granted";
 }

@@ -71,12 +71,11 @@ export function installedFolder(set: PackageSet): string {
 
 /** The LibTorch in the cache: the given set, else the one that suits the machine, else the other; or `null`. */
 export async function libTorchFromCache(set?: PackageSet): Promise<LibTorch | null> {
-  const sets: PackageSet[] = set ? [set] : await nvidiaDriver() ? ["cuda", "cpu"] : ["cpu", "cuda"];
-  for (const each of sets) {
-    const root = join(installedFolder(each), "torch");
-    if (await missingPart(root) === null) return await inspectLibTorch(root, "cache");
-  }
-  return null;
+  const roots = (set ? [set] : ["cpu", "cuda"] as const).map((each) => join(installedFolder(each), "torch"));
+  const complete = await Promise.all(roots.map(async (root) => await missingPart(root) === null));
+  const [first, second] = roots.filter((_, index) => complete[index]);
+  const root = second && await nvidiaDriver() ? second : first;
+  return root ? await inspectLibTorch(root, "cache") : null;
 }
 
 /** The LibTorch of the first Python on the PATH that has PyTorch, or `null`; as {@link findLibTorch} otherwise. */

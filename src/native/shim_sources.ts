@@ -28,7 +28,7 @@ export type SourceTexts = ReadonlyMap<string, string>;
  *
  * Needs `--allow-read` of the folder; from a server `--allow-net=HOST` and `--allow-write` of the cache instead.
  *
- * @throws SetupError naming the first source that could not be read.
+ * @throws SetupError naming a source that could not be read.
  */
 export async function readShimSources(folder: URL = shimFolder): Promise<SourceTexts> {
   const remote = folder.protocol !== "file:";

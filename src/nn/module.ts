@@ -53,7 +53,12 @@ function* walk(module: Module, prefix: string): Iterable<[string, Tensor]> {
 export type KeyFilter = (key: string) => boolean;
 
 /** Gives parameters their first values: those of every part that has one whose key passes the filter. */
-export function initializeParameters(module: Module, random: Generator, std: number, filter: KeyFilter = () => true): void {
+export function initializeParameters(
+  module: Module,
+  random: Generator,
+  std: number,
+  filter: KeyFilter = () => true,
+): void {
   noGrad(() => initializeBelow(module, random, std, filter, ""));
 }
 

@@ -4,6 +4,7 @@ import { OptionError } from "../errors.ts";
 import type { Pooling, RowInputs } from "../models/contract.ts";
 import { type Device, type Tensor, tensorFrom } from "../torch/mod.ts";
 import { type Layout, layOut } from "./layout.ts";
+import { allPositions } from "./positions.ts";
 
 /** One tokenized example. */
 export interface Sequence {
@@ -48,7 +49,7 @@ export function packBatch(sequences: readonly Sequence[], options: PackOptions):
  * Packs sequences for masked mode: all rows are computed with gradients, which stop at those that are not selected.
  */
 export function packMaskedBatch(sequences: readonly Sequence[], options: PackOptions): PackedBatch {
-  const all = sequences.map(({ inputIds }) => Array.from({ length: inputIds.length }, (_, position) => position));
+  const all = allPositions(sequences.map(({ inputIds }) => inputIds.length));
   return pack(sequences, all, options.selected, options);
 }
 

@@ -2,7 +2,18 @@
 
 import type { Backbone, SequenceClassifier, TransformerLayer } from "../models/contract.ts";
 import { attention, splitHeads } from "../nn/attention.ts";
-import { cat, copy_, empty, type Generator, matmul, noGrad, scope, type Tensor, zeroGradAt } from "../torch/mod.ts";
+import {
+  cat,
+  copy_,
+  empty,
+  type Generator,
+  isGradEnabled,
+  matmul,
+  noGrad,
+  scope,
+  type Tensor,
+  zeroGradAt,
+} from "../torch/mod.ts";
 import type { PackedBatch } from "./batch.ts";
 import { type Block, type PartOfBlock, rowsOf, toRectangle, withoutPadding } from "./layout.ts";
 
@@ -67,10 +78,12 @@ function runLayer(
   return scope(() => {
     const projected = project(layer, hidden.selected, batch);
     const rest = hidden.rest !== null && !isLast ? emptyLike(hidden.rest) : null;
-    const contexts = batch.layout.blocks.map((block) =>
-      runBlock({ model, layer, block, projected, random }, hidden.rest, rest)
-    );
-    const selected = layer.afterAttention(hidden.selected, joinRows(contexts), random?.selected ?? null);
+    const parts = batch.layout.blocks.map((block) => {
+      const context = runBlock({ model, layer, block, projected, random }, hidden.rest, rest);
+      return isGradEnabled() ? context : finishBlock(layer, rowsOf(hidden.selected, block.selected), context);
+    });
+    const joined = joinRows(parts);
+    const selected = isGradEnabled() ? layer.afterAttention(hidden.selected, joined, random?.selected ?? null) : joined;
     stopGradients(batch, selected);
     return { selected, rest };
   });
@@ -129,6 +142,13 @@ function runBlock(at: BlockOfLayer, rest: Tensor | null, restOutput: Tensor | nu
     }
     return attend(rowsOf(projected.query, block.selected), block.selected, random?.selected ?? null);
   });
+}
+
+// Inference finishes the layer block by block, which bounds the feed-forward's workspace.
+function finishBlock(layer: TransformerLayer, hidden: Tensor, context: Tensor): Tensor {
+  const output = layer.afterAttention(hidden, context, null);
+  context.dispose();
+  return output;
 }
 
 function stopGradients(batch: PackedBatch, ...tensors: readonly Tensor[]): void {

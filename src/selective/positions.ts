@@ -6,6 +6,11 @@ import { empty, type Generator, scope, toTypedArray, uniform_ } from "../torch/m
 /** How many positions of a sequence are selected: a number of them, or all. */
 export type SelectionSize = number | "all";
 
+/** Every position of each sequence: full fine-tuning, and inference. */
+export function allPositions(lengths: readonly number[]): number[][] {
+  return lengths.map((length) => Array.from({ length }, (_, position) => position));
+}
+
 /** Refuses a k that cannot be. */
 export function checkSelectionSize(k: SelectionSize): void {
   if (k !== "all" && !(Number.isInteger(k) && k >= 1)) {

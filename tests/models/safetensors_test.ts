@@ -93,6 +93,7 @@ Deno.test("writing gives the bytes that Python writes", () => {
     }));
     writeSafetensors(path, entries.toReversed(), { format: "pt" });
     assert.deepEqual(Deno.readFileSync(path), Deno.readFileSync(referencePath));
+    assert.match(Deno.readTextFileSync(referencePath), /}} +/, "the reference should need padding");
     assert.deepEqual([...Deno.readDirSync(folder)].map((entry) => entry.name), ["model.safetensors"]);
   });
 });
@@ -111,6 +112,44 @@ Deno.test("damaged files are refused exactly when Python refuses them", () => {
         assert.deepEqual(verdict, tensors, name);
       }
     }
+  });
+});
+
+Deno.test("what is wrong is said", () => {
+  const reasons = new Map([
+    ["truncated data", /has \d+ bytes where its header describes \d+ \(is it truncated\?\)$/],
+    ["data too long", /has \d+ bytes where its header describes \d+/],
+    ["header beyond the file", /its header claims 10000 bytes, the file has \d+ in all$/],
+    ["huge header length", /its header claims 9223372036854775808 bytes, the file has \d+ in all$/],
+    ["seven bytes", /is truncated: it ends at byte 7, 1 too soon$/],
+    ["not JSON", /its header is not JSON$/],
+    ["overlap", /the data of tensor "b" overlaps another tensor's$/],
+    ["hole in the middle", /there is a hole in the data before tensor "b"$/],
+    ["unknown dtype", /tensor "a" has the dtype "F33", known are BOOL,/],
+    ["dtype that every object has", /tensor "a" has the dtype "constructor", known are BOOL,/],
+    ["two negatives", /tensor "a" has the impossible shape \[-1,-2\]$/],
+    ["overflowing shape", /tensor "a" has the impossible shape \[4294967296,/],
+    ["shape of another size", /tensor "a" has 8 bytes of data where F32 of shape \[3\] needs 12$/],
+    ["backwards offsets", /tensor "a" has -8 bytes of data/],
+    ["negative offset", /tensor "a" has the impossible data_offsets \[-8,0\]$/],
+  ]);
+  const verdicts: Verdict[] = readJson("safetensors_verdicts.json");
+  inTemporaryFolder((folder) => {
+    for (const [name, reason] of reasons) {
+      const { base64 = "" } = verdicts.find((verdict) => verdict.case === name) ?? {};
+      assert.match(String(verdictOn(`${folder}/file`, Uint8Array.fromBase64(base64))), reason, name);
+    }
+  });
+});
+
+Deno.test("a header that claims more than the format allows is not read", () => {
+  inTemporaryFolder((folder) => {
+    const path = `${folder}/file`;
+    Deno.writeFileSync(path, framed("{}", new Uint8Array(0)));
+    Deno.truncateSync(path, 200_000_000);
+    using file = Deno.openSync(path, { write: true });
+    file.writeSync(new Uint8Array(BigUint64Array.of(100_000_001n).buffer));
+    assert.throws(() => openSafetensors(path), /claims 100000001 bytes, at most 100000000 can be$/);
   });
 });
 

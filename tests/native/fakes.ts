@@ -3,6 +3,9 @@
 import { join } from "node:path";
 import { shimSources } from "../../src/native/shim_sources.ts";
 
+/** The PATH of the machine on which the tests run. */
+export const realPath: string = Deno.env.get("PATH") ?? "";
+
 /** A temporary folder, removed when disposed. */
 export function temporaryFolder(): Disposable & { readonly path: string } {
   const path = Deno.makeTempDirSync({ prefix: "fewtune-test-" });
@@ -45,12 +48,12 @@ export function fakeMachine(): FakeMachine {
     folder: folder.path,
     cache,
     addProgram: (name, script) => {
-      const text = `#!/bin/sh\nexport PATH=/usr/bin:/bin\necho "$@" >> '${log(name)}'\n${script}\n`;
+      const text = `#!/bin/sh\nexport PATH='${realPath}'\necho start "$@" >> '${log(name)}'\n${script}\n`;
       Deno.writeTextFileSync(join(bin, name), text, { mode: 0o755 });
     },
     starts: (name) => {
       try {
-        return Deno.readTextFileSync(log(name)).split("\n").length - 1;
+        return Deno.readTextFileSync(log(name)).match(/^start /gm)?.length ?? 0;
       } catch {
         return 0;
       }
@@ -114,13 +117,11 @@ export function linkableLibTorch(root: string, cxx11Abi = true): string {
   const code =
     "namespace c10 { struct Error { void add_context(std::string); }; void Error::add_context(std::string) {} }";
   Deno.writeTextFileSync(source, `#include <string>\n${code}\n`);
-  for (const library of ["libtorch_cpu.so", "libc10.so"]) {
-    const flags = ["-shared", "-fPIC", `-D_GLIBCXX_USE_CXX11_ABI=${cxx11Abi ? 1 : 0}`];
-    const { success } = new Deno.Command("/usr/bin/g++", {
-      args: [...flags, source, "-o", join(root, "lib", library)],
-    }).outputSync();
-    if (!success) throw new Error(`${library} does not compile`);
-  }
+  const library = join(root, "lib/libc10.so");
+  const flags = ["-shared", "-fPIC", `-D_GLIBCXX_USE_CXX11_ABI=${cxx11Abi ? 1 : 0}`];
+  const compiler = new Deno.Command("g++", { args: [...flags, source, "-o", library], env: { PATH: realPath } });
+  if (!compiler.outputSync().success) throw new Error(`${source} does not compile`);
+  Deno.copyFileSync(library, join(root, "lib/libtorch_cpu.so"));
   return root;
 }
 

@@ -5,9 +5,7 @@ import { join } from "node:path";
 import { installLibTorch } from "../../src/native/install.ts";
 import { findLibTorch, installedFolder } from "../../src/native/libtorch.ts";
 import type { SetupEvent } from "../../src/native/progress.ts";
-import { addPython, contents, environment, fakeLibTorch, type FakeMachine, fakeMachine } from "./fakes.ts";
-
-const realPath = Deno.env.get("PATH") ?? "";
+import { addPython, contents, environment, fakeLibTorch, type FakeMachine, fakeMachine, realPath } from "./fakes.ts";
 
 function installing(machine: FakeMachine, version = "2.11.0"): string {
   const torch = fakeLibTorch(join(machine.folder, "wheel/torch"), version);

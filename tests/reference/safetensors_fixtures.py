@@ -26,7 +26,7 @@ def write_reference():
     for name, dtype in DTYPES.items():
         values = torch.randn(3, 5, dtype=torch.float64) * 50
         tensors[f"encoder.{name}.weight"] = (values > 0) if dtype == torch.bool else values.to(dtype)
-    tensors["scalar"] = torch.tensor(2.5)
+    tensors["scalars"] = torch.tensor(2.5)
     tensors["empty"] = torch.zeros(0, 7)
     tensors["12"] = torch.arange(4, dtype=torch.float32)
     tensors["__proto__"] = torch.arange(3, dtype=torch.float32)
@@ -103,11 +103,15 @@ def by_hand():
     yield "shape of another size", one(shape=[3])
     yield "overflowing shape", one(shape=[2**32, 2**32, 2**32])
     yield "overflow that wraps to zero", one(0, shape=[2**32, 2**32], data_offsets=[0, 0])
+    yield "overflow hidden by a zero", one(0, shape=[2**40, 2**40, 0], data_offsets=[0, 0])
     yield "empty tensor", one(0, shape=[0, 5], data_offsets=[0, 0])
     yield "scalar", one(4, shape=[], data_offsets=[0, 4])
     yield "tensor is a list", framed(json.dumps({"a": [a]}), bytes(8))
     yield "tensor is null", framed(json.dumps({"a": None}), bytes(8))
     yield "overlap", framed(json.dumps({"a": a, "b": {**b, "data_offsets": [4, 20]}}), bytes(20))
+    c = {"dtype": "F32", "shape": [1], "data_offsets": [24, 28]}
+    cancelling = {"a": a, "b": {**b, "data_offsets": [4, 20]}, "c": c}
+    yield "overlap and hole that cancel out", framed(json.dumps(cancelling), bytes(28))
     yield "the same bytes twice", framed(json.dumps({"a": a, "b": a}), bytes(8))
     yield "hole in the middle", framed(json.dumps({"a": a, "b": {**b, "data_offsets": [12, 28]}}), bytes(28))
     yield "tensors in another order", framed(json.dumps({"b": b, "a": a}), bytes(24))

@@ -76,6 +76,9 @@ def cases():
         yield text, None, rng.choice([2, 3, 4, 8, 16, 64])
     for _ in range(120):
         yield rng.choice(texts), rng.choice(texts), rng.choice([4, 5, 6, 7, 12, 13, 24, 33, 64, 128])
+    for length in range(4, 14):
+        yield "one two three four five", "six seven eight nine ten", length
+        yield "one two three four five six", "seven eight nine", length
     yield "", "", 8
     yield "a", "", 8
     yield "", "a", 8

@@ -1,0 +1,62 @@
+// Fewtune's public interface: all that a program needs, and nothing else.
+
+export * from "./src/errors.ts";
+export { version } from "./src/version.ts";
+
+// LibTorch
+export { initialize } from "./src/native/load.ts";
+export type { PrepareOptions } from "./src/native/prepare.ts";
+export type { OnProgress, SetupEvent } from "./src/native/progress.ts";
+
+// Tensors
+export { backward, type BackwardOptions, noGrad, withGrad, zeroGradAt } from "./src/torch/autograd.ts";
+export { cudaDeviceCount, type Device, synchronize, threads } from "./src/torch/device.ts";
+export type { DType, TypedArray } from "./src/torch/dtype.ts";
+export { memory, type MemoryStatistics, resetPeakMemory } from "./src/torch/memory.ts";
+export { operator } from "./src/torch/operator.ts";
+export * as ops from "./src/torch/ops.ts";
+export { Generator } from "./src/torch/random.ts";
+export type { OperatorFunction } from "./src/torch/schema_types.ts";
+export { detachFromScope, scope } from "./src/torch/scope.ts";
+export { liveTensorCount, Tensor, traceTensors } from "./src/torch/tensor.ts";
+export { item, tensorFrom, type TensorOptions, toNumbers, toTypedArray } from "./src/torch/transfer.ts";
+
+// Models
+export { namedParameters, parameterBytes } from "./src/nn/module.ts";
+export { Classifier, randomClassifier, type RandomClassifierOptions, type Target } from "./src/models/classifier.ts";
+export type { Architecture, Backbone, Pooling, SequenceClassifier, TransformerLayer } from "./src/models/contract.ts";
+export { loadClassifier, type LoadOptions } from "./src/models/load.ts";
+export { checkOutputFolder, saveClassifier } from "./src/models/save.ts";
+
+// Data
+export { type EncodedExample, encodeExamples } from "./src/data/encode.ts";
+export { type Example, type ExampleColumns, readExamples } from "./src/data/examples.ts";
+export { discoverLabels, LabelSet } from "./src/data/labels.ts";
+export { readTable, type Table } from "./src/data/table.ts";
+export { loadTokenizer, Tokenizer } from "./src/data/tokenizer.ts";
+
+// Selective fine-tuning
+export {
+  packBatch,
+  type PackedBatch,
+  packMaskedBatch,
+  type PackOptions,
+  type Sequence,
+} from "./src/selective/batch.ts";
+export { type DropoutRandom, forward } from "./src/selective/forward.ts";
+export { allPositions, type SelectionSize, selectPositions } from "./src/selective/positions.ts";
+
+// Training
+export { AdamW, type AdamWOptions } from "./src/train/adamw.ts";
+export { evaluate, type Metrics, predictLogits, type PredictOptions, probabilities } from "./src/train/evaluate.ts";
+export { lossOf } from "./src/train/loss.ts";
+export { linearSchedule, type ScheduleOptions } from "./src/train/schedule.ts";
+export {
+  type StepEvent,
+  train,
+  type TrainEvent,
+  type TrainingData,
+  type TrainingExample,
+  type TrainOptions,
+  type TrainResult,
+} from "./src/train/train.ts";

@@ -1,0 +1,18 @@
+// The training loss: cross-entropy for labels, mean squared error for numbers.
+
+import type { Target } from "../models/classifier.ts";
+import { crossEntropyLoss, mseLoss, scope, type Tensor, tensorFrom, view } from "../torch/mod.ts";
+
+/**
+ * The mean loss over a batch.
+ *
+ * @param logits `[B, numLabels]`
+ * @param labels a label id, or for regression a number, for each of the B sequences
+ */
+export function lossOf(logits: Tensor, labels: readonly number[], target: Target): Tensor {
+  return scope(() => {
+    const { device } = logits;
+    if (target === "regression") return mseLoss(view(logits, [-1]), tensorFrom(labels, { device }));
+    return crossEntropyLoss(logits, tensorFrom(labels, { dtype: "int64", device }));
+  });
+}
