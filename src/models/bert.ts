@@ -6,7 +6,7 @@ import { Embedding } from "../nn/embedding.ts";
 import { LayerNorm } from "../nn/layer_norm.ts";
 import { Linear } from "../nn/linear.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
-import { add_, type Device, type Generator, scope, tanh, type Tensor } from "../torch/mod.ts";
+import { add_, type Device, type DType, type Generator, scope, tanh, type Tensor } from "../torch/mod.ts";
 import { CheckpointError } from "../errors.ts";
 import type { ConfigReader } from "./config.ts";
 import type {
@@ -168,6 +168,7 @@ class BertModel implements Backbone {
   readonly maxPositions: number;
   readonly vocabSize: number;
   readonly device: Device;
+  readonly dtype: DType;
   readonly attentionDropout: Dropout;
   readonly layers: readonly BertLayer[];
   readonly #embeddings: BertEmbeddings;
@@ -178,6 +179,7 @@ class BertModel implements Backbone {
     this.maxPositions = config.maxPositionEmbeddings;
     this.vocabSize = config.vocabSize;
     this.device = options.device ?? "cpu";
+    this.dtype = options.dtype ?? "float32";
     this.attentionDropout = new Dropout(config.attentionProbsDropoutProb);
     this.#embeddings = new BertEmbeddings(config, options);
     this.layers = Array.from({ length: config.numHiddenLayers }, () => new BertLayer(config, options));

@@ -3,7 +3,7 @@
 import type { Dropout } from "../nn/dropout.ts";
 import type { Linear } from "../nn/linear.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
-import type { Device, Generator, Tensor } from "../torch/mod.ts";
+import type { Device, DType, Generator, Tensor } from "../torch/mod.ts";
 import type { ConfigReader } from "./config.ts";
 
 /** The inputs of N packed rows: token, position and segment of each, `[N]` int64. */
@@ -31,6 +31,7 @@ export interface Backbone extends Module {
   readonly maxPositions: number;
   readonly vocabSize: number;
   readonly device: Device;
+  readonly dtype: DType;
   readonly attentionDropout: Dropout;
   readonly layers: readonly TransformerLayer[];
   /** Embeds rows: `[N, hiddenSize]`. */

@@ -47,7 +47,7 @@ export interface LoadOptions extends ParameterOptions {
  * ```
  */
 export async function loadClassifier(folder: string, options: LoadOptions = {}): Promise<Classifier> {
-  await initialize();
+  await initialize({ device: options.device });
   const config = new ConfigReader(`${folder}/config.json`, readJsonObject(`${folder}/config.json`));
   const architecture = architectureOf(config);
   using file = openSafetensors(`${folder}/model.safetensors`);

@@ -2,8 +2,8 @@
 
 import { OptionError } from "../errors.ts";
 import type { Pooling, RowInputs } from "../models/contract.ts";
-import { type Device, type Tensor, tensorFrom } from "../torch/mod.ts";
-import { type Layout, layOut } from "./layout.ts";
+import { type Device, type DType, type Tensor, tensorFrom } from "../torch/mod.ts";
+import { type Layout, layOut, type Placement } from "./layout.ts";
 import { allPositions } from "./positions.ts";
 
 /** One tokenized example. */
@@ -30,6 +30,8 @@ export interface PackOptions {
   readonly selected: readonly (readonly number[])[];
   readonly pooling: Pooling;
   readonly device?: Device;
+  /** The element type that the model computes in. Default float32. */
+  readonly dtype?: DType;
   /** See {@linkcode layOut}. Default: 1024 on the CPU, everything in one block on a GPU. */
   readonly rowsPerBlock?: number;
 }
@@ -60,7 +62,7 @@ function pack(
   options: PackOptions,
 ): PackedBatch {
   checkSelections(sequences, options.selected);
-  const { device = "cpu", rowsPerBlock = device === "cpu" ? 1024 : Infinity } = options;
+  const { device = "cpu", dtype = "float32", rowsPerBlock = device === "cpu" ? 1024 : Infinity } = options;
   const order = sequences.keys().toArray().sort((a, b) => lengthOf(sequences, b) - lengthOf(sequences, a));
   const selected = order.flatMap((sequence) =>
     (withGradient[sequence] ?? []).map((position) => ({ sequence, position }))
@@ -74,10 +76,10 @@ function pack(
   });
   return {
     size: sequences.length,
-    layout: layOut(counts, rowsPerBlock, device),
+    layout: layOut(counts, rowsPerBlock, { device, dtype }),
     selected: rowInputs(sequences, selected, device),
     rest: rowInputs(sequences, rest, device),
-    pool: poolingMatrix(selected, options.pooling === "cls" ? pooled.map(() => [0]) : pooled, device),
+    pool: poolingMatrix(selected, options.pooling === "cls" ? pooled.map(() => [0]) : pooled, { device, dtype }),
     gradientStops: withGradient === pooled ? null : gradientStops(selected, pooled, device),
   };
 }
@@ -120,14 +122,14 @@ function rowInputs(sequences: readonly Sequence[], places: readonly Place[], dev
   };
 }
 
-function poolingMatrix(places: readonly Place[], pooled: readonly (readonly number[])[], device: Device): Tensor {
+function poolingMatrix(places: readonly Place[], pooled: readonly (readonly number[])[], where: Placement): Tensor {
   const sets = pooled.map((positions) => new Set(positions));
   const weights = new Float32Array(pooled.length * places.length);
   places.forEach(({ sequence, position }, row) => {
     const positions = sets[sequence];
     if (positions?.has(position)) weights[sequence * places.length + row] = 1 / positions.size;
   });
-  return tensorFrom(weights, { shape: [pooled.length, places.length], device });
+  return tensorFrom(weights, { shape: [pooled.length, places.length], ...where });
 }
 
 function gradientStops(places: readonly Place[], allowed: readonly (readonly number[])[], device: Device): Tensor {

@@ -1,6 +1,6 @@
 // The layout of a packed two-part batch: which rows belong to which sequence, in blocks that attention works on.
 
-import { type Device, indexSelect, narrow, type Tensor, tensorFrom, view } from "../torch/mod.ts";
+import { type Device, type DType, indexSelect, narrow, type Tensor, tensorFrom, view } from "../torch/mod.ts";
 
 /** Where one part's rows of a block lie, and how they become a rectangle `[sequences, width]`. */
 export interface PartOfBlock {
@@ -33,14 +33,20 @@ export interface PartCounts {
   readonly rest: number;
 }
 
+/** Where a batch's tensors are, and the type of those that the model computes with. */
+export interface Placement {
+  readonly device: Device;
+  readonly dtype: DType;
+}
+
 /**
  * Lays sequences out in blocks of at most `rowsPerBlock` positions (and at least one sequence). Blocks bound the
  * workspace of attention and of everything that runs without gradients.
  */
-export function layOut(counts: readonly PartCounts[], rowsPerBlock: number, device: Device): Layout {
+export function layOut(counts: readonly PartCounts[], rowsPerBlock: number, where: Placement): Layout {
   let [selectedRows, restRows] = [0, 0];
   const blocks = divide(counts, rowsPerBlock).map((inBlock) => {
-    const block = layOutBlock(inBlock, selectedRows, restRows, device);
+    const block = layOutBlock(inBlock, selectedRows, restRows, where);
     selectedRows += block.selected.count;
     restRows += block.rest.count;
     return block;
@@ -62,12 +68,12 @@ function divide(counts: readonly PartCounts[], rowsPerBlock: number): PartCounts
   return blocks;
 }
 
-function layOutBlock(counts: readonly PartCounts[], selectedStart: number, restStart: number, device: Device): Block {
+function layOutBlock(counts: readonly PartCounts[], selectedStart: number, restStart: number, where: Placement): Block {
   const [selectedCounts, restCounts] = [counts.map((count) => count.selected), counts.map((count) => count.rest)];
-  const selected = layOutPart(selectedCounts, selectedStart, device);
-  const rest = layOutPart(restCounts, restStart, device);
+  const selected = layOutPart(selectedCounts, selectedStart, where.device);
+  const rest = layOutPart(restCounts, restStart, where.device);
   const isPadded = selected.padding !== null || rest.padding !== null;
-  const bias = isPadded ? paddingBias(counts, selected.width, rest.width, device) : null;
+  const bias = isPadded ? paddingBias(counts, selected.width, rest.width, where) : null;
   return { sequences: counts.length, selected, rest, bias };
 }
 
@@ -91,7 +97,12 @@ function paddingIndices(counts: readonly number[], width: number, device: Device
   return { toBlock: tensorFrom(toBlock, { device }), fromBlock: tensorFrom(BigInt64Array.from(fromBlock), { device }) };
 }
 
-function paddingBias(counts: readonly PartCounts[], selectedWidth: number, restWidth: number, device: Device): Tensor {
+function paddingBias(
+  counts: readonly PartCounts[],
+  selectedWidth: number,
+  restWidth: number,
+  where: Placement,
+): Tensor {
   const width = selectedWidth + restWidth;
   const bias = new Float32Array(counts.length * width);
   counts.forEach(({ selected, rest }, sequence) => {
@@ -99,7 +110,7 @@ function paddingBias(counts: readonly PartCounts[], selectedWidth: number, restW
     row.fill(-Infinity, selected, selectedWidth);
     row.fill(-Infinity, selectedWidth + rest);
   });
-  return tensorFrom(bias, { shape: [counts.length, 1, 1, width], device });
+  return tensorFrom(bias, { shape: [counts.length, 1, 1, width], ...where });
 }
 
 /** A block's rows of a packed tensor `[N, d]`, as a view. */

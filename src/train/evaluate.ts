@@ -53,7 +53,8 @@ function logitsOf({ model }: Classifier, sequences: readonly Sequence[]): number
   return noGrad(() =>
     scope(() => {
       const selected = allPositions(sequences.map(({ inputIds }) => inputIds.length));
-      const batch = packBatch(sequences, { selected, pooling: model.pooling, device: model.backbone.device });
+      const { device, dtype } = model.backbone;
+      const batch = packBatch(sequences, { selected, pooling: model.pooling, device, dtype });
       const values = toNumbers(forward(model, batch, null));
       return sequences.map((_, row) => values.slice(row * model.numLabels, (row + 1) * model.numLabels));
     })

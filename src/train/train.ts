@@ -195,7 +195,8 @@ class Run implements Disposable {
   #accumulate(examples: readonly TrainingExample[]): number {
     const { model, target } = this.#classifier;
     const selected = selectPositions(examples.map(({ inputIds }) => inputIds.length), this.#k, this.#positions);
-    const batch = packBatch(examples, { selected, pooling: model.pooling, device: this.#device });
+    const { device, dtype } = model.backbone;
+    const batch = packBatch(examples, { selected, pooling: model.pooling, device, dtype });
     const loss = lossOf(forward(model, batch, this.#dropout), labelsOf(examples), target);
     const value = item(loss);
     if (!Number.isFinite(value)) {

@@ -1,0 +1,194 @@
+// Fine-tuning from files to a folder: a checkpoint and tables of text in, a fine-tuned checkpoint out.
+
+import type { EncodedExample } from "../data/encode.ts";
+import { readTable, type Table } from "../data/table.ts";
+import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { OptionError } from "../errors.ts";
+import type { Classifier, Target } from "../models/classifier.ts";
+import type { Pooling } from "../models/contract.ts";
+import { loadClassifier } from "../models/load.ts";
+import { checkOutputFolder, saveClassifier } from "../models/save.ts";
+import { initialize } from "../native/load.ts";
+import type { SelectionSize } from "../selective/positions.ts";
+import { type Device, threads } from "../torch/mod.ts";
+import { evaluate, type Metrics } from "./evaluate.ts";
+import { checkedMaxLength, requireVocabulary } from "./fit.ts";
+import { type Columns, encodeTable, targetOf, type Task } from "./table_data.ts";
+import { train, type TrainEvent, type TrainOptions, type TrainResult } from "./train.ts";
+import { trainingRecordName, versions } from "./training_record.ts";
+
+/** Which positions carry gradients: k chosen ones of each sequence, or all. */
+export type Method = "selective" | "full";
+
+/** What {@linkcode fineTune} fine-tunes, on what, and how. */
+export interface FineTuneOptions extends Omit<TrainOptions, "onEvent" | "k"> {
+  /** The folder of a checkpoint: config.json, model.safetensors and tokenizer.json. */
+  readonly model: string;
+  /** The table files to train on, to evaluate on after each epoch, and to evaluate on at the end. */
+  readonly train: string;
+  readonly dev?: string | undefined;
+  readonly test?: string | undefined;
+  readonly columns?: Columns;
+  /** Default classification; it has to be said when the labels are numbers with a fraction. */
+  readonly task?: Task | undefined;
+  /** Default `selective`. */
+  readonly method?: Method;
+  /** Positions of each sequence that carry gradients, with the selective method. Default 16. */
+  readonly k?: SelectionSize | undefined;
+  /** What the head reads. Default `mean`. */
+  readonly pooling?: Pooling;
+  /** Texts are cut to so many tokens. Default: 256, or what the model takes when that is less. */
+  readonly maxLength?: number | undefined;
+  readonly device?: Device;
+  /** The folder to save to; it must not exist. */
+  readonly outputDir: string;
+  readonly onEvent?: (event: FineTuneEvent) => void;
+}
+
+/** What a fine-tuning run tells while it goes on. */
+export type FineTuneEvent = TrainEvent | ProgressEvent;
+
+/** How far a part of the work is that is no training step. */
+export interface ProgressEvent {
+  readonly type: "progress";
+  /** For a person: `tokenizing train.tsv`. */
+  readonly task: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+/** What came out of a fine-tuning run. */
+export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
+  /** Whether anything was learnt and therefore saved: not when the signal came before the first step was done. */
+  readonly isSaved: boolean;
+  /** Null without such a table, and when the signal stopped training before the evaluation. */
+  readonly dev: Metrics | null;
+  readonly test: Metrics | null;
+  readonly target: Target;
+}
+
+/**
+ * Fine-tunes a checkpoint on table files and saves the result, with its tokenizer and a `training.json` that says how
+ * it was made: all of it or nothing. When the signal is aborted it finishes the step at hand and saves what there is.
+ *
+ * Call {@linkcode initialize} first to have LibTorch installed, or to see what it does.
+ *
+ * @throws {CheckpointError} when the output folder exists or cannot be written, or the model cannot be used
+ * @throws {DataError} when a table cannot be used
+ * @throws {OptionError} when an option has a value that cannot be
+ * @throws {TrainingError} when the loss is not a finite number
+ *
+ * @example
+ * ```ts ignore
+ * const result = await fineTune({ model: "minilm", train: "train.tsv", dev: "dev.tsv", outputDir: "out/mine" });
+ * console.log(result.dev?.["accuracy"]);
+ * ```
+ */
+export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult> {
+  const { model, columns = {}, ...settings } = { ...defaults, ...options, k: selectionSize(options) };
+  checkOutputFolder(settings.outputDir);
+  const tables = await readTables(options);
+  const target = targetOf(tables.train, columns.label ?? "label", options.task);
+  const tokenizer = await loadTokenizer(model);
+  const { pooling, seed, device } = settings;
+  await initialize({ device });
+  using classifier = await loadClassifier(model, { target, pooling, seed, device });
+  requireVocabulary(classifier, tokenizer, model);
+  const maxLength = checkedMaxLength(options.maxLength, 256, classifier.model.backbone.maxPositions);
+  const data = await encodeTables(tables, tokenizer, classifier, { ...options, maxLength });
+  const { metrics: dev, ...training } = await train(classifier, data, settings);
+  const test = data.test && !training.isStopped ? await evaluateTest(classifier, data.test, options) : null;
+  const result = { ...training, dev, test, target, isSaved: training.steps > 0 };
+  if (result.isSaved) {
+    const record = describe({ ...options, ...settings, maxLength }, data, result);
+    saveClassifier(classifier, settings.outputDir, { [trainingRecordName]: JSON.stringify(record, null, 2) + "\n" });
+  }
+  return result;
+}
+
+const defaults = {
+  method: "selective",
+  pooling: "mean",
+  batchSize: 32,
+  learningRate: 5e-5,
+  epochs: 3,
+  warmupRatio: 0.1,
+  seed: 0,
+  device: "cpu",
+} as const;
+
+function selectionSize({ method = "selective", k }: FineTuneOptions): SelectionSize {
+  if (method === "selective") return k ?? 16;
+  if (k === undefined || k === "all") return "all";
+  throw new OptionError(`k is ${k}, but the method full has no k: every position carries gradients`);
+}
+
+const parts = ["train", "dev", "test"] as const;
+
+type Parts<Value> = { readonly train: Value; readonly dev?: Value; readonly test?: Value };
+
+async function readTables(options: FineTuneOptions): Promise<Parts<Table>> {
+  const { train, dev, test } = options;
+  return {
+    train: await readTable(train),
+    ...(dev !== undefined && { dev: await readTable(dev) }),
+    ...(test !== undefined && { test: await readTable(test) }),
+  };
+}
+
+type Encoded = readonly (EncodedExample & { readonly label?: number })[];
+
+async function encodeTables(
+  tables: Parts<Table>,
+  tokenizer: Tokenizer,
+  { target }: Classifier,
+  { columns = {}, maxLength, onEvent, signal }: FineTuneOptions & { readonly maxLength: number },
+): Promise<Parts<Encoded>> {
+  const encoded: { train: Encoded; dev?: Encoded; test?: Encoded } = { train: [] };
+  for (const part of parts) {
+    const table = tables[part];
+    if (table === undefined) continue;
+    const task = `tokenizing ${fileName(table.path)}`;
+    const onProgress = (done: number, total: number): void => onEvent?.({ type: "progress", task, done, total });
+    encoded[part] = await encodeTable(table, columns, target, tokenizer, { maxLength, onProgress, signal });
+  }
+  return encoded;
+}
+
+async function evaluateTest(
+  classifier: Classifier,
+  examples: Encoded,
+  { test = "", onEvent, signal }: FineTuneOptions,
+): Promise<Metrics | null> {
+  const task = `evaluating ${fileName(test)}`;
+  const onProgress = (done: number, total: number): void => {
+    onEvent?.({ type: "progress", task, done, total });
+    signal?.throwIfAborted();
+  };
+  try {
+    return await evaluate(classifier, examples, { onProgress });
+  } catch (error) {
+    if (signal?.aborted) return null;
+    throw error;
+  }
+}
+
+function fileName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+// What training.json holds: functions and signals in the options fall out of JSON by themselves.
+function describe(
+  { signal: _, ...options }: FineTuneOptions,
+  data: Parts<Encoded>,
+  { target, ...result }: FineTuneResult,
+): Record<string, unknown> {
+  return {
+    versions: versions(),
+    options,
+    target,
+    threads: threads(),
+    examples: Object.fromEntries(Object.entries(data).map(([part, examples]) => [part, examples.length])),
+    result,
+  };
+}

@@ -1,0 +1,85 @@
+// Table files as data to train on: the labels that the task has, and encoded examples.
+
+import { type EncodedExample, encodeExamples } from "../data/encode.ts";
+import { readExamples } from "../data/examples.ts";
+import { discoverLabels, LabelSet } from "../data/labels.ts";
+import type { Table } from "../data/table.ts";
+import { columnOf } from "../data/table_column.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
+import { OptionError } from "../errors.ts";
+import type { Target } from "../models/classifier.ts";
+import { nextTask } from "./next_task.ts";
+
+/** What is learnt: one label of a set, or a number. */
+export type Task = "classification" | "regression";
+
+/** The names of a table's columns. */
+export interface Columns {
+  /** Default `text`. */
+  readonly text?: string;
+  /** The second text of a pair; none unless given. */
+  readonly textPair?: string | undefined;
+  /** Default `label`. */
+  readonly label?: string;
+}
+
+/**
+ * What a table asks a model to predict. Without a task it is classification, except that labels which are all numbers,
+ * some with a fraction, leave it open.
+ *
+ * @throws {DataError} when the column is missing, or has not at least two labels
+ * @throws {OptionError} when the task is left open
+ */
+export function targetOf(table: Table, column: string, task?: Task): Target {
+  const values = columnOf(table, column).map((value) => value.trim());
+  if (task === "regression") return "regression";
+  const fraction = values.find((value) => /^-?\d*\.\d+$/.test(value) && !Number.isInteger(Number(value)));
+  if (task === undefined && fraction !== undefined && values.every((value) => Number.isFinite(Number(value)))) {
+    throw new OptionError(
+      `the labels of ${table.path} are numbers such as ${fraction}: say whether the task is regression or classification`,
+    );
+  }
+  return { labels: discoverLabels(table, column).names };
+}
+
+/** How examples are encoded. */
+export interface EncodeOptions {
+  readonly maxLength: number;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  /** When it is aborted, what comes after the first few hundred is left out. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const chunk = 256;
+
+/**
+ * Reads and encodes the examples of a table.
+ *
+ * @throws {DataError} when a column is missing, or a label is not one of the target's
+ */
+export async function encodeTable(
+  table: Table,
+  columns: Columns,
+  target: Target,
+  tokenizer: Tokenizer,
+  options: EncodeOptions,
+): Promise<(EncodedExample & { readonly label?: number })[]> {
+  const { text = "text", textPair, label = "label" } = columns;
+  const labels = target === "regression" ? target : labelSet(table, label, target.labels);
+  const examples = readExamples(table, { text, label, labels, ...(textPair !== undefined && { textPair }) });
+  const encoded: EncodedExample[] = [];
+  do {
+    const next = examples.slice(encoded.length, encoded.length + chunk);
+    encoded.push(...encodeExamples(next, tokenizer, options.maxLength));
+    options.onProgress?.(encoded.length, examples.length);
+    await nextTask();
+  } while (encoded.length < examples.length && !options.signal?.aborted);
+  return encoded;
+}
+
+// A checkpoint that never learnt its labels' names calls them LABEL_0, LABEL_1, ...; data calls them 0, 1, ...
+function labelSet(table: Table, column: string, names: readonly string[]): LabelSet {
+  const isUnnamed = names.every((name, id) => name === `LABEL_${id}`);
+  const isNumbered = columnOf(table, column).every((value) => /^\d+$/.test(value.trim()));
+  return isUnnamed && isNumbered ? LabelSet.numbered(names.length) : new LabelSet(names);
+}
