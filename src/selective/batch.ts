@@ -124,7 +124,7 @@ function rowInputs(sequences: readonly Sequence[], places: readonly Place[], dev
 
 function poolingMatrix(places: readonly Place[], pooled: readonly (readonly number[])[], where: Placement): Tensor {
   const sets = pooled.map((positions) => new Set(positions));
-  const weights = new Float32Array(pooled.length * places.length);
+  const weights = new Float64Array(pooled.length * places.length);
   places.forEach(({ sequence, position }, row) => {
     const positions = sets[sequence];
     if (positions?.has(position)) weights[sequence * places.length + row] = 1 / positions.size;

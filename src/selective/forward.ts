@@ -78,12 +78,13 @@ function runLayer(
   return scope(() => {
     const projected = project(layer, hidden.selected, batch);
     const rest = hidden.rest !== null && !isLast ? emptyLike(hidden.rest) : null;
+    const isInference = random === null && !isGradEnabled();
     const parts = batch.layout.blocks.map((block) => {
       const context = runBlock({ model, layer, block, projected, random }, hidden.rest, rest);
-      return isGradEnabled() ? context : finishBlock(layer, rowsOf(hidden.selected, block.selected), context);
+      return isInference ? finishBlock(layer, rowsOf(hidden.selected, block.selected), context) : context;
     });
     const joined = joinRows(parts);
-    const selected = isGradEnabled() ? layer.afterAttention(hidden.selected, joined, random?.selected ?? null) : joined;
+    const selected = isInference ? joined : layer.afterAttention(hidden.selected, joined, random?.selected ?? null);
     stopGradients(batch, selected);
     return { selected, rest };
   });
