@@ -53,7 +53,7 @@ export async function run(program: string, args: readonly string[], options: Run
   return { code: ended.code, lines, timedOut: ended.stopped && late.aborted };
 }
 
-/** As {@link run}, but `null` where there is no such program. */
+/** As {@link run}, but `null` where there is no such program, or it may not be run. */
 export async function runIfPresent(
   program: string,
   args: readonly string[],
@@ -62,7 +62,8 @@ export async function runIfPresent(
   try {
     return await run(program, args, options);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) return null;
+    const { NotCapable, NotFound, PermissionDenied } = Deno.errors;
+    if ([NotFound, PermissionDenied, NotCapable].some((kind) => error instanceof kind)) return null;
     throw error;
   }
 }

@@ -1,0 +1,107 @@
+// What the benchmarks measured, as it is kept in bench/results: one JSON file for each run, with when and where.
+
+import { dirname } from "node:path";
+import type { ModelName } from "./model_sizes.ts";
+import type { SpamDemoResult } from "../src/experiments/spam_demo.ts";
+import { findLibTorch } from "../src/native/libtorch.ts";
+import { describeMachine, type Machine } from "../src/native/machine.ts";
+import { version } from "../src/version.ts";
+
+/** When, where and with what something was measured. */
+export interface Origin {
+  /** As in ISO 8601. */
+  readonly date: string;
+  readonly machine: Machine;
+  /** Of Fewtune, Deno, LibTorch, and of Python's packages when they took part. */
+  readonly versions: Readonly<Record<string, string>>;
+}
+
+/** Microseconds of a call, medians over the rounds. */
+export interface BoxedCallResult extends Origin {
+  readonly rounds: number;
+  readonly operators: readonly {
+    readonly operator: string;
+    readonly deno: number;
+    /** Null when no Python was given. */
+    readonly python: number | null;
+  }[];
+}
+
+/** Time and memory of a training step. */
+export interface StepResult extends Origin {
+  readonly settings: StepSettings;
+  readonly methods: readonly MethodResult[];
+}
+
+/** What was measured. */
+export interface StepSettings {
+  readonly model: ModelName;
+  readonly batchSize: number;
+  readonly length: number;
+  readonly k: number;
+  readonly steps: number;
+  readonly threads: number;
+}
+
+/** One way to train. */
+export interface MethodResult {
+  readonly method: "selective" | "full" | "peer";
+  /** Added by the forward pass and live at its end. */
+  readonly activationBytes: number;
+  /** The most that was live in a step after the first: weights, gradients and optimizer state included. */
+  readonly peakBytes: number;
+  /** Live between two steps: weights and optimizer state. Null where it was not measured. */
+  readonly restingBytes: number | null;
+  /** The median over the steps. */
+  readonly stepSeconds: number;
+  /** Its parts, also medians. Null where they were not measured. */
+  readonly parts: { readonly forward: number; readonly backward: number; readonly optimizer: number } | null;
+  /** The median over the rounds of this method's step time relative to `full`'s in the same round. */
+  readonly timeRelativeToFull: number;
+}
+
+/** The results by name; `demo` is the result.json that the demo writes beside its model. */
+export interface Results {
+  readonly boxed_call: BoxedCallResult;
+  readonly step_bert_base: StepResult;
+  readonly step_minilm: StepResult;
+  readonly demo: SpamDemoResult;
+}
+
+/** Where a result is kept. */
+export function resultFile(name: keyof Results): URL {
+  return new URL(`results/${name}.json`, import.meta.url);
+}
+
+/** A result that was measured, or null. */
+export function readResult<Name extends keyof Results>(name: Name): Results[Name] | null {
+  try {
+    return JSON.parse(Deno.readTextFileSync(resultFile(name))) as Results[Name];
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
+
+/** Writes a result as indented JSON, making the folder where there is none. */
+export function writeResult(path: string, result: Results[keyof Results]): void {
+  Deno.mkdirSync(dirname(path), { recursive: true });
+  Deno.writeTextFileSync(path, JSON.stringify(result, null, 2) + "\n");
+}
+
+/** Describes this machine and what is installed on it. */
+export async function describeOrigin(pythonVersions: Readonly<Record<string, string>> = {}): Promise<Origin> {
+  const libtorch = (await findLibTorch())?.version ?? "none";
+  return {
+    date: new Date().toISOString(),
+    machine: await describeMachine(),
+    versions: { fewtune: version, deno: Deno.version.deno, libtorch, ...pythonVersions },
+  };
+}
+
+/** The middle value, or the mean of the two in the middle. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.slice(Math.ceil(sorted.length / 2) - 1, Math.floor(sorted.length / 2) + 1);
+  return middle.reduce((sum, value) => sum + value, 0) / middle.length;
+}

@@ -1,0 +1,80 @@
+// Writes what was measured as tables into the marked places of README.md and bench/README.md.
+
+import type { SpamDemoResult } from "../src/experiments/spam_demo.ts";
+import { boxedCallTable } from "./boxed_call.ts";
+import { markdownTable, mebibytes } from "./markdown.ts";
+import { type Origin, readResult, type StepResult } from "./results.ts";
+import { methodTitle, stepTable } from "./step.ts";
+
+const notMeasured = "_Not measured yet._";
+
+// By the name in the marks: <!-- begin NAME --> and <!-- end NAME -->.
+const tables: Readonly<Record<string, () => string>> = {
+  boxed_call: () => describe(readResult("boxed_call"), boxedCallTable),
+  step_bert_base: () => describe(readResult("step_bert_base"), stepTable),
+  step_minilm: () => describe(readResult("step_minilm"), stepTable),
+  memory: () => describe(readResult("step_bert_base"), memoryTable),
+  demo: () => {
+    const demo = readResult("demo");
+    return demo === null ? notMeasured : demoTable(demo);
+  },
+};
+
+function describe<Result extends Origin>(result: Result | null, table: (result: Result) => string): string {
+  return result === null ? notMeasured : `${table(result)}\n\n${origin(result)}`;
+}
+
+function origin({ date, machine, versions }: Origin): string {
+  const sets = (machine.instructionSets ?? []).map((set) => set.toUpperCase()).join(", ");
+  const software = Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", ");
+  return `Measured on ${date.slice(0, 10)}: ${
+    machine.cpu ?? machine.arch
+  }, ${machine.cores} cores (${sets}); ${software}.`;
+}
+
+function memoryTable({ settings, methods }: StepResult): string {
+  return markdownTable(
+    ["Fine-tuning", "Activations, MiB", "Peak of a step, MiB", "Time of a step, s"],
+    methods.map(({ method, activationBytes, peakBytes, stepSeconds }) => [
+      methodTitle(method, settings.k),
+      mebibytes(activationBytes),
+      mebibytes(peakBytes),
+      stepSeconds.toFixed(1),
+    ]),
+  );
+}
+
+function demoTable(demo: SpamDemoResult): string {
+  return markdownTable(["", "Selective, k = 16", "Full"], [
+    ["Peak memory, MiB", mebibytes(demo.peakBytes), mebibytes(demo.fullStepPeakBytes)],
+    ["Time of a step on the largest batch, s", demo.stepSeconds.toFixed(2), demo.fullStepSeconds.toFixed(2)],
+    ["Test accuracy", demo.testAccuracy.toFixed(4), ""],
+    ["Test F1 of spam", demo.testF1.toFixed(4), ""],
+  ]) +
+    `\n\n${demo.steps} steps in ${
+      demo.seconds.toFixed(0)
+    } seconds on ${demo.threads} threads. Always saying the more ` +
+    `frequent label would give an accuracy of ${demo.majorityAccuracy.toFixed(4)}.`;
+}
+
+/** Fills every marked place of a Markdown text. */
+export function fillTables(text: string): string {
+  return text.replaceAll(
+    /(<!-- begin (\w+) -->\n).*?(<!-- end \2 -->)/gs,
+    (_, begin: string, name: string, end: string) => {
+      const table = tables[name];
+      if (table === undefined) throw new Error(`no table is called ${name}: ${Object.keys(tables).join(", ")} are`);
+      return `${begin}\n${table()}\n\n${end}`;
+    },
+  );
+}
+
+/** Fills the tables in both files and formats them. */
+export async function writeTables(): Promise<void> {
+  const files = ["../README.md", "README.md"].map((name) => new URL(name, import.meta.url).pathname);
+  for (const file of files) Deno.writeTextFileSync(file, fillTables(Deno.readTextFileSync(file)));
+  const { success } = await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", ...files] }).output();
+  if (!success) throw new Error("deno fmt failed");
+}
+
+if (import.meta.main) await writeTables();
