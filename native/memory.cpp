@@ -30,9 +30,17 @@ void free_counted(void* data) {
   c10::free_cpu(data);
 }
 
+void* allocate_or_out_of_memory(size_t bytes) {
+  try {
+    return c10::alloc_cpu(bytes);
+  } catch (const c10::Error& error) {
+    TORCH_CHECK_WITH(OutOfMemoryError, false, error.what_without_backtrace());
+  }
+}
+
 struct CountingAllocator final : c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
-    void* data = c10::alloc_cpu(bytes);
+    void* data = allocate_or_out_of_memory(bytes);
     if (data) count_allocation(data);
     return {data, data, &free_counted, c10::Device(c10::DeviceType::CPU)};
   }

@@ -18,7 +18,12 @@ const tokenizerFiles = [
   "merges.txt",
 ];
 
-const dtypes: Readonly<Partial<Record<DType, SafetensorsDtype>>> = { float32: "F32", float16: "F16", bfloat16: "BF16" };
+const dtypes: Readonly<Partial<Record<DType, SafetensorsDtype>>> = {
+  float64: "F64",
+  float32: "F32",
+  float16: "F16",
+  bfloat16: "BF16",
+};
 
 /**
  * Throws unless a new folder can be made at `folder`: what is asked before hours of training.

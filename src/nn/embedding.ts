@@ -1,6 +1,6 @@
 // Embedding: rows of a table by index.
 
-import { embedding, type Generator, narrow, normal_, type Tensor, zero_ } from "../torch/mod.ts";
+import { embedding, type Generator, narrow, normal_, scope, type Tensor, zero_ } from "../torch/mod.ts";
 import { type Module, parameter, type ParameterOptions } from "./module.ts";
 
 /** What an embedding may have besides its size. */
@@ -27,7 +27,9 @@ export class Embedding implements Module {
   }
 
   initialize(random: Generator, std: number): void {
-    normal_(this.weight, 0, std, { generator: random }).dispose();
-    if (this.#paddingIndex >= 0) zero_(narrow(this.weight, 0, this.#paddingIndex, 1)).dispose();
+    scope(() => {
+      normal_(this.weight, 0, std, { generator: random });
+      if (this.#paddingIndex >= 0) zero_(narrow(this.weight, 0, this.#paddingIndex, 1));
+    });
   }
 }

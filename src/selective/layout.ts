@@ -56,10 +56,10 @@ export function layOut(counts: readonly PartCounts[], rowsPerBlock: number, wher
 
 function divide(counts: readonly PartCounts[], rowsPerBlock: number): PartCounts[][] {
   const blocks: PartCounts[][] = [];
-  let rows = Infinity;
+  let rows = 0;
   for (const count of counts) {
     rows += count.selected + count.rest;
-    if (rows > rowsPerBlock) {
+    if (blocks.length === 0 || rows > rowsPerBlock) {
       blocks.push([]);
       rows = count.selected + count.rest;
     }

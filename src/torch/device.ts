@@ -1,9 +1,9 @@
 // Devices: their names here and LibTorch's pair of type and index.
 
 import { OptionError } from "../errors.ts";
-import { check } from "../native/load.ts";
-import { output } from "../native/slots.ts";
-import { shim } from "../native/load.ts";
+import { check, shim } from "../native/load.ts";
+
+export { cudaDeviceCount } from "../native/load.ts";
 
 /** Where a tensor lives: `"cpu"`, `"cuda"` (the current GPU) or `"cuda:0"`, `"cuda:1"`, ... */
 export type Device = "cpu" | "cuda" | `cuda:${number}`;
@@ -24,12 +24,6 @@ export function deviceOfCode(type: number, index: number): Device {
   if (type === 0) return "cpu";
   if (type === 1) return index < 0 ? "cuda" : `cuda:${index}`;
   throw new OptionError(`LibTorch's device type ${type} has no name here: Fewtune knows cpu and cuda`);
-}
-
-/** The number of CUDA devices that LibTorch can use; 0 without its CUDA half or without a driver. */
-export function cudaDeviceCount(): number {
-  check(shim().ft_cuda_device_count(output.rewind().buffer), "counting CUDA devices");
-  return output.readInteger();
 }
 
 /** Waits until the device has done all it was given. Does nothing for the CPU. */

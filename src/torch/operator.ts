@@ -48,12 +48,12 @@ const readers: Readonly<Record<string, Read>> = {
  *
  * @example
  * ```ts
- * import { initialize, operator, tensorFrom } from "../../mod.ts";
+ * import { initialize, operator, tensorFrom, toTypedArray } from "../../mod.ts";
  * await initialize();
  * const cumulativeSum = operator("aten::cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor");
  * using x = tensorFrom([1, 2, 3]);
  * using y = cumulativeSum(x, 0);
- * console.assert(y.toTypedArray().join() === "1,3,6");
+ * console.assert(toTypedArray(y).join() === "1,3,6");
  * ```
  */
 export function operator<const S extends string>(schema: S): OperatorFunction<S> {
@@ -141,7 +141,7 @@ function writeScalar(value: number | boolean): void {
   if (typeof value === "boolean") {
     input.writeInteger(2);
     input.writeInteger(value ? 1 : 0);
-  } else if (Number.isSafeInteger(value)) {
+  } else if (Number.isSafeInteger(value) && !Object.is(value, -0)) {
     input.writeInteger(0);
     input.writeInteger(value);
   } else {
@@ -159,7 +159,8 @@ function readScalar(): number | boolean {
 
 function describeTensors(schema: Schema, values: readonly unknown[]): string {
   return schema.arguments.flatMap(({ name }, index) => {
-    const value = values[index];
-    return value instanceof Tensor ? [`${name}: ${value.dtype}[${value.shape}]`] : [];
+    const tensors = [values[index]].flat().filter((value) => value instanceof Tensor);
+    const shapes = tensors.slice(0, 8).map(({ dtype, shape }) => `${dtype}[${shape}]`);
+    return shapes.length > 0 ? [`${name}: ${shapes.join(", ")}${tensors.length > 8 ? ", ..." : ""}`] : [];
   }).join(", ");
 }

@@ -29,7 +29,8 @@ export interface Schema {
 
 /** Takes a schema apart. Throws {@linkcode SchemaError} for text that is none. */
 export function parseSchema(text: string): Schema {
-  const parts = /^([\w:]+)(?:\.(\w+))?\((.*)\) -> (.+)$/s.exec(text);
+  // "(a -> *)" marks the list that a view operator returns; it says nothing of types.
+  const parts = /^([\w:]+)(?:\.(\w+))?\((.*)\) -> (.+)$/s.exec(text.replaceAll("(a -> *)", ""));
   const [, name, overload = "", list, returns] = parts ?? [];
   if (name === undefined || list === undefined || returns === undefined) {
     throw new SchemaError(`not an operator schema: ${JSON.stringify(text)}`);

@@ -49,11 +49,14 @@ type Argument<S extends string> = S extends `${infer Type} ${infer Name}=${strin
     ? { name: CamelCase<Name>; type: ArgumentType<WithoutAlias<Type>>; omissible: false }
   : never;
 
+type HasOpenBracket<S extends string> = S extends `${string}[${infer Inside}`
+  ? Inside extends `${string}]${infer After}` ? HasOpenBracket<After> : true
+  : false;
+
 // Splits at ", " outside of brackets.
 type Split<S extends string, Before extends string = ""> = S extends "" ? []
   : S extends `${infer Head}, ${infer Tail}`
-    ? `${Before}${Head}` extends `${string}[${infer Opened}`
-      ? Opened extends `${string}]${string}` ? [`${Before}${Head}`, ...Split<Tail>] : Split<Tail, `${Before}${Head}, `>
+    ? HasOpenBracket<`${Before}${Head}`> extends true ? Split<Tail, `${Before}${Head}, `>
     : [`${Before}${Head}`, ...Split<Tail>]
   : [`${Before}${S}`];
 
@@ -90,6 +93,9 @@ type Returned<S extends string> = S extends "()" ? void
   : S extends `(${infer List})` ? ResultList<Split<List>>
   : ResultType<WithoutAlias<S>>;
 
+// "(a -> *)" marks the list that a view operator returns; it says nothing of types.
+type WithoutListAlias<S extends string> = S extends `${infer Head}(a -> *)${infer Tail}` ? `${Head}${Tail}` : S;
+
 type ArgumentsOf<S extends string> = S extends `${infer Head} -> ${string}`
   ? Head extends `${string}(${infer List})` ? Split<List> : never
   : never;
@@ -101,5 +107,8 @@ type ReturnsOf<S extends string> = S extends `${string}) -> ${infer Result}` ? R
  * left out), then an object of those behind the schema's `*`, in camelCase.
  */
 export type OperatorFunction<S extends string> = (
-  ...values: [...Positional<ArgumentsOf<S>>, ...Options<AfterStar<ArgumentsOf<S>>>]
-) => ReturnsOf<S>;
+  ...values: [
+    ...Positional<ArgumentsOf<WithoutListAlias<S>>>,
+    ...Options<AfterStar<ArgumentsOf<WithoutListAlias<S>>>>,
+  ]
+) => ReturnsOf<WithoutListAlias<S>>;

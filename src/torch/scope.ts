@@ -22,6 +22,10 @@ export class Scope {
     this.#owned.delete(owned);
   }
 
+  owns(owned: Owned): boolean {
+    return this.#owned.has(owned);
+  }
+
   /** Frees all that is still owned. */
   close(): void {
     for (const owned of this.#owned) owned.dispose();
@@ -37,20 +41,20 @@ export function currentScope(): Scope | null {
 
 /**
  * Runs `body` and frees every tensor made inside it, except those in its result (a tensor, or arrays and plain
- * objects of tensors), which move to the surrounding scope.
+ * objects of tensors), which move to the surrounding scope. A tensor made outside stays where it is.
  *
  * @throws {FewtuneError} when `body` is asynchronous: a scope ends when its function returns
  *
  * @example
  * ```ts
- * import { initialize, scope, liveTensorCount, tensorFrom, ops } from "../../mod.ts";
+ * import { initialize, item, liveTensorCount, ops, scope, tensorFrom } from "../../mod.ts";
  * await initialize();
  * const before = liveTensorCount();
  * const sum = scope(() => {
  *   const x = tensorFrom([1, 2, 3]);
  *   return ops.sum(ops.mul(x, x));
  * });
- * console.assert(sum.item() === 14 && liveTensorCount() === before + 1);
+ * console.assert(item(sum) === 14 && liveTensorCount() === before + 1);
  * sum.dispose();
  * ```
  */
@@ -65,7 +69,9 @@ export function scope<T>(body: () => T): T {
         "scope() was given an asynchronous function: its tensors would be freed while it still runs",
       );
     }
-    keep(result, outer);
+    visit(result, (owned) => {
+      if (inner.owns(owned)) owned.moveTo(outer);
+    });
     return result;
   } finally {
     open.pop();
@@ -75,16 +81,16 @@ export function scope<T>(body: () => T): T {
 
 /** Takes a tensor (or arrays and plain objects of tensors) out of every scope: it lives until it is disposed. */
 export function detachFromScope<T>(value: T): T {
-  keep(value, null);
+  visit(value, (owned) => owned.moveTo(null));
   return value;
 }
 
-function keep(value: unknown, owner: Scope | null): void {
+function visit(value: unknown, move: (owned: Owned) => void): void {
   if (typeof value !== "object" || value === null) return;
-  if (isOwned(value)) value.moveTo(owner);
-  else if (Array.isArray(value)) { for (const element of value) keep(element, owner); }
+  if (isOwned(value)) move(value);
+  else if (Array.isArray(value)) { for (const element of value) visit(element, move); }
   else if (Object.getPrototypeOf(value) === Object.prototype) {
-    for (const field of Object.values(value)) keep(field, owner);
+    for (const field of Object.values(value)) visit(field, move);
   }
 }
 

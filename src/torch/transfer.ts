@@ -19,7 +19,8 @@ export interface TensorOptions {
 }
 
 /**
- * A tensor of the given elements: copied once, straight into the tensor's memory.
+ * A tensor of the given elements: copied once, straight into the tensor's memory. For the half-width floats a
+ * Uint16Array holds their bit patterns; other elements are rounded to them.
  *
  * @throws {OptionError} when the shape does not hold as many elements as there are
  *
@@ -38,11 +39,16 @@ export function tensorFrom(elements: TypedArray | readonly number[], options: Te
     throw new OptionError(`shape [${shape}] holds ${count} elements, but ${elements.length} were given`);
   }
   return scope(() => {
-    const made = empty(shape, { dtype });
-    fill(typedArrayOver(dtype, made.bytes()), elements);
-    const placed = device === "cpu" ? made : to(made, { device });
+    const given = isHalfWidth(dtype) && !(elements instanceof Uint16Array) ? "float32" : dtype;
+    const made = empty(shape, { dtype: given });
+    fill(typedArrayOver(given, made.bytes()), elements);
+    const placed = device === "cpu" && given === dtype ? made : to(made, { dtype, device });
     return requiresGrad ? requiresGrad_(placed) : placed;
   });
+}
+
+function isHalfWidth(dtype: DType): boolean {
+  return dtype === "float16" || dtype === "bfloat16";
 }
 
 function naturalDType(elements: TypedArray | readonly number[]): DType {

@@ -11,8 +11,8 @@ import { crossEntropyLoss, mseLoss, scope, type Tensor, tensorFrom, view } from 
  */
 export function lossOf(logits: Tensor, labels: readonly number[], target: Target): Tensor {
   return scope(() => {
-    const { device } = logits;
-    if (target === "regression") return mseLoss(view(logits, [-1]), tensorFrom(labels, { device }));
+    const { device, dtype } = logits;
+    if (target === "regression") return mseLoss(view(logits, [-1]), tensorFrom(labels, { dtype, device }));
     return crossEntropyLoss(logits, tensorFrom(labels, { dtype: "int64", device }));
   });
 }

@@ -27,7 +27,7 @@ Deno.test("the corpus has 5,851 e-mails in three parts, the same on every machin
     const second = await loadSpam(folder, (event) => again.push(event));
     assert.deepEqual(second.test, test);
     assert.deepEqual((await Deno.stat(files.train)).mtime, before);
-    assert.deepEqual(again.map(({ status }) => status), ["started", "done"]);
+    assert.deepEqual(again, []);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -1,0 +1,176 @@
+// The commands as a person runs them: train, then eval and predict on what was saved.
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { loadClassifier, loadPredictor, saveClassifier } from "../../mod.ts";
+import { temporaryFolder } from "../native/fakes.ts";
+import { cliPath, fail, spawnCli, succeed } from "./run_cli.ts";
+import { reviews, writeCsv, writeTinyModel } from "./tiny_model.ts";
+
+const texts = ["the film was good", "the film was very awful", "poor film"];
+
+function prepared(): Disposable & { readonly at: (name: string) => string } {
+  const temporary = temporaryFolder();
+  const at = (name: string): string => join(temporary.path, name);
+  writeTinyModel(at("model"));
+  return { at, [Symbol.dispose]: () => temporary[Symbol.dispose]() };
+}
+
+function train(at: (name: string) => string, ...more: string[]): Promise<string> {
+  const small = ["--batch-size", "8", "--learning-rate", "3e-3", "--threads", "1", "--output-dir", at("out")];
+  return succeed(["train", "--model", at("model"), ...small, ...more]);
+}
+
+/** The numbers after the names in what a command printed. */
+function facts(output: string): Map<string, string> {
+  return new Map(
+    output.trim().split("\n").map((line) => {
+      const [, name = "", value = ""] = /^(.*?) {2,}(.*)$/.exec(line) ?? [];
+      return [name, value];
+    }),
+  );
+}
+
+Deno.test("selective, mean, word labels, CSV: what train says of dev, eval says of the saved folder", async () => {
+  using place = prepared();
+  const { at } = place;
+  writeCsv(at("train.csv"), 48, (good) => good ? "good" : "bad");
+  writeCsv(at("dev.csv"), 18, (good) => good ? "good" : "bad");
+  const printed = facts(
+    await train(at, "--train", at("train.csv"), "--dev", at("dev.csv"), "--k", "4", "--epochs", "16"),
+  );
+  assert.equal(printed.get("dev accuracy"), "1.0000");
+  assert.equal(printed.get("steps"), "96");
+
+  const record = JSON.parse(Deno.readTextFileSync(at("out/training.json")));
+  const { examples, ...metrics } = JSON.parse(
+    await succeed(["eval", "--model", at("out"), "--data", at("dev.csv"), "--json", "--threads", "1", "--quiet"]),
+  );
+  assert.equal(examples, 18);
+  assert.deepEqual(metrics, record.result.dev);
+  assert.deepEqual(
+    [record.options.k, record.options.maxLength, record.options.seed, record.target.labels, record.result.steps],
+    [4, 64, 0, ["bad", "good"], 96],
+  );
+
+  await checkPredictions(at);
+});
+
+async function checkPredictions(at: (name: string) => string): Promise<void> {
+  const arguments_ = await succeed(["predict", "--model", at("out"), ...texts]);
+  assert.match(
+    arguments_,
+    /^good {2}0\.\d{4} {2}the film was good\nbad {3}[01]\.\d{4} {2}the film was very awful\nbad {3}/,
+  );
+  const json = ["predict", "--model", at("out"), "--json", "--logits"];
+  const lines = await succeed(json, { stdin: texts.join("\n") });
+  assert.equal(await succeed([...json, ...texts]), lines);
+  const objects = texts.map((text) => JSON.stringify({ text })).join("\n") + "\n";
+  assert.equal(await succeed([...json, "--jsonl"], { stdin: objects }), lines);
+
+  const predictions = lines.trim().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(predictions.map(({ label }) => label), ["good", "bad", "bad"]);
+  for (const { score, logits: [bad, good] } of predictions) {
+    assert.ok(Math.abs(score - 1 / (1 + Math.exp(-Math.abs(good - bad)))) < 1e-9);
+  }
+  const saved = await loadClassifier(at("out"));
+  saveClassifier(saved, at("again"), {});
+  saved[Symbol.dispose]();
+  using again = await loadPredictor(at("again"));
+  assert.deepEqual(await again.predict(texts), predictions);
+  await fail([...json, "--jsonl"], 1, /line 2: not a JSON object whose "text"/, { stdin: '{"text": "x"}\nfilm\n' });
+}
+
+Deno.test("full, cls, numbered labels, TSV and JSONL, other column names, pairs", async () => {
+  using place = prepared();
+  const { at } = place;
+  const rows = reviews(24).map(({ text, good }) => ({
+    body: text,
+    more: good ? "great" : "awful",
+    stars: good ? 10 : 2,
+  }));
+  Deno.writeTextFileSync(
+    at("train.tsv"),
+    ["body\tmore\tstars", ...rows.map((row) => Object.values(row).join("\t"))].join("\n"),
+  );
+  Deno.writeTextFileSync(at("dev.jsonl"), rows.map((row) => JSON.stringify(row) + "\n").join(""));
+  const columns = ["--text", "body", "--text-pair", "more", "--label", "stars"];
+  const files = ["--train", at("train.tsv"), "--dev", at("dev.jsonl")];
+  const printed = facts(
+    await train(at, ...files, ...columns, "--method", "full", "--pooling", "cls", "--max-steps", "40"),
+  );
+  assert.equal(printed.get("dev accuracy"), "1.0000");
+  const config = JSON.parse(Deno.readTextFileSync(at("out/config.json")));
+  assert.deepEqual([config.id2label, config.fewtune.pooling], [{ 0: "2", 1: "10" }, "cls"]);
+  const answer = await succeed([
+    "predict",
+    "--model",
+    at("out"),
+    "--json",
+    "--text-pair",
+    "great",
+    "the film was good",
+  ]);
+  assert.equal(JSON.parse(answer).label, "10");
+});
+
+Deno.test("regression: numbers in, numbers out", async () => {
+  using place = prepared();
+  const { at } = place;
+  writeCsv(at("train.csv"), 24, (good, row) => good ? `4.${row % 4}` : "1.5");
+  const files = ["--train", at("train.csv"), "--dev", at("train.csv"), "--task", "regression"];
+  const printed = facts(await train(at, ...files, "--epochs", "40", "--learning-rate", "1e-3"));
+  assert.ok(Number(printed.get("dev pearson")) > 0.5, printed.get("dev pearson"));
+  assert.match(await succeed(["predict", "--model", at("out"), "good film"]), /^-?\d+\.\d{4} {2}good film\n$/);
+  const { value } = JSON.parse(await succeed(["predict", "--model", at("out"), "--json", "good film"]));
+  assert.ok(Number.isFinite(value));
+});
+
+Deno.test("Ctrl-C finishes the step, saves, and exits with 130; SIGTERM with 143", async () => {
+  using place = prepared();
+  const { at } = place;
+  writeCsv(at("train.csv"), 24, (good) => good ? "good" : "bad");
+  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+    const out = at(signal);
+    const flags = ["--train", at("train.csv"), "--max-steps", "1000000", "--output-dir", out];
+    const child = spawnCli(["train", "--model", at("model"), ...flags]);
+    const stderr = await readUntil(child.stderr, /^step 1\//m, () => child.kill(signal));
+    assert.deepEqual([(await child.status).code, await new Response(child.stdout).text()], [code, ""]);
+    assert.match(stderr, new RegExp(`\\nfewtune: interrupted after step \\d+: saved to ${out}\\n$`));
+    assert.equal(JSON.parse(Deno.readTextFileSync(join(out, "training.json"))).result.isStopped, true);
+  }
+  assert.match(await succeed(["predict", "--model", at("SIGINT"), "good film"]), /^(good|bad)/);
+  assert.deepEqual([...Deno.readDirSync(at(""))].filter(({ name }) => name.includes("partial")), []);
+});
+
+/** Reads all of a stream; calls `onSeen` once when what has come so far matches. */
+async function readUntil(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  seen: RegExp,
+  onSeen: () => void,
+): Promise<string> {
+  let text = "";
+  let isSeen = false;
+  for await (const part of stream.pipeThrough(new TextDecoderStream())) {
+    text += part;
+    if (!isSeen && seen.test(text)) {
+      isSeen = true;
+      onSeen();
+    }
+  }
+  return text;
+}
+
+Deno.test("predict in a pipe whose reader has enough ends silently", async () => {
+  using place = prepared();
+  const { at } = place;
+  writeCsv(at("train.csv"), 12, (good) => good ? "good" : "bad");
+  await train(at, "--train", at("train.csv"), "--max-steps", "1");
+  Deno.writeTextFileSync(at("many.txt"), "good film\n".repeat(20_000));
+  const predict = `'${Deno.execPath()}' run -A '${cliPath}' predict --model '${at("out")}' --json < '${
+    at("many.txt")
+  }'`;
+  const { stdout, stderr } = await new Deno.Command("sh", { args: ["-c", `${predict} | head -n 2`] }).output();
+  assert.equal(new TextDecoder().decode(stderr), "");
+  assert.equal(new TextDecoder().decode(stdout).trim().split("\n").length, 2);
+});

@@ -1,0 +1,192 @@
+// The training loop: nothing accumulates, seeds decide everything, and it stops when it has to.
+
+import assert from "node:assert/strict";
+import {
+  type Classifier,
+  liveTensorCount,
+  memory,
+  namedParameters,
+  noGrad,
+  ops,
+  parameterBytes,
+  scope,
+  type StepEvent,
+  toNumbers,
+  train,
+  type TrainEvent,
+  type TrainingExample,
+  type TrainOptions,
+} from "../../mod.ts";
+import { randomBert, randomSequences } from "../support/random_bert.ts";
+import { assertNothingLeft } from "../support/torch.ts";
+
+const lengths = Array.from({ length: 25 }, (_, index) => 2 + (index * 7) % 19);
+const examples: TrainingExample[] = randomSequences(lengths).map((sequence, index) => ({
+  ...sequence,
+  label: index % 2,
+}));
+
+function weights({ model }: Classifier): Map<string, number[]> {
+  return new Map([...namedParameters(model)].map(([key, parameter]) => [key, toNumbers(parameter)]));
+}
+
+async function trained(options: TrainOptions, data = examples): Promise<Map<string, number[]>> {
+  using classifier = randomBert({ dropout: 0.1 });
+  await train(classifier, { train: data }, { k: 4, batchSize: 8, maxSteps: 5, learningRate: 1e-3, ...options });
+  return weights(classifier);
+}
+
+function stepsOf(events: readonly TrainEvent[]): StepEvent[] {
+  return events.filter((event) => event.type === "step");
+}
+
+for (const k of [4, "all"] as const) {
+  Deno.test(`200 steps, k = ${k}: live tensors and bytes stay where they are after step 2, and all is freed`, async () => {
+    await assertNothingLeft(async () => {
+      using classifier = randomBert({ dropout: 0.1 });
+      const before = [liveTensorCount(), memory().liveBytes];
+      const seen: [number, number][] = [];
+      const result = await train(classifier, { train: examples }, {
+        ...{ k, batchSize: 8, maxSteps: 200 },
+        onEvent: (event) => {
+          if (event.type !== "step") return;
+          seen.push([liveTensorCount(), memory().liveBytes]);
+          assert.equal(event.liveBytes, memory().liveBytes);
+        },
+      });
+      assert.deepEqual([result.steps, result.isStopped, seen.length], [200, false, 200]);
+      const afterSecond = seen[1];
+      for (const [index, each] of seen.entries()) {
+        if (index > 1) assert.deepEqual(each, afterSecond, `step ${index + 1}`);
+      }
+      const state = (afterSecond?.[1] ?? 0) - (before[1] ?? 0);
+      const expected = 2 * parameterBytes(classifier.model);
+      assert.ok(state >= expected && state < 1.1 * expected, `${state} bytes of optimizer state, of ${expected}`);
+      assert.deepEqual([liveTensorCount(), memory().liveBytes], before);
+    });
+  });
+}
+
+Deno.test("the events tell the steps, their learning rates, tokens and memory", async () => {
+  using classifier = randomBert({ dropout: 0.1 });
+  const events: TrainEvent[] = [];
+  const data = { train: examples, dev: examples.slice(0, 5) };
+  const options = { k: 4, batchSize: 10, epochs: 2, learningRate: 0.01, warmupRatio: 0.5 };
+  const result = await train(classifier, data, { ...options, onEvent: (event) => events.push(event) });
+  assert.deepEqual(events.map(({ type, step }) => `${type} ${step}`), [
+    ...["step 1", "step 2", "step 3", "evaluation 3", "step 4", "step 5", "step 6", "evaluation 6"],
+  ]);
+  const steps = stepsOf(events);
+  assert.deepEqual(steps.map(({ learningRate }) => Math.round(1e5 * learningRate)), [0, 333, 667, 1000, 667, 333]);
+  assert.deepEqual(steps.map(({ epoch }) => epoch), [1, 1, 1, 2, 2, 2]);
+  const total = lengths.reduce((sum, length) => sum + length, 0);
+  assert.equal(steps.slice(0, 3).reduce((sum, { tokens }) => sum + tokens, 0), total);
+  assert.ok(steps.every(({ loss, peakBytes, liveBytes }) => loss > 0 && peakBytes > liveBytes));
+  const last = events.at(-1);
+  assert.deepEqual(result.metrics, last?.type === "evaluation" ? last.metrics : null);
+  assert.deepEqual([result.steps, result.isStopped, result.peakBytes], [6, false, steps.at(-1)?.peakBytes]);
+});
+
+Deno.test("the loss falls on labels that can be learned", async () => {
+  using classifier = randomBert();
+  const learnable = examples.map((example) => ({ ...example, label: (example.inputIds[1] ?? 0) % 2 }));
+  const events: TrainEvent[] = [];
+  const options = { k: 4, batchSize: 25, maxSteps: 60, learningRate: 3e-3 };
+  await train(classifier, { train: learnable }, { ...options, onEvent: (event) => events.push(event) });
+  const losses = stepsOf(events).map(({ loss }) => loss);
+  assert.ok((losses.at(-1) ?? NaN) < 0.25 * (losses[0] ?? NaN), `${losses}`);
+});
+
+Deno.test("the same seed gives the same weights to the bit, another seed others", async () => {
+  const first = await trained({ seed: 3 });
+  assert.deepEqual(await trained({ seed: 3 }), first);
+  assert.notDeepEqual(await trained({ seed: 4 }), first);
+});
+
+Deno.test("training changes every parameter, and leaves no gradient", async () => {
+  using classifier = randomBert();
+  const before = weights(classifier);
+  await train(classifier, { train: examples }, { k: 4, batchSize: 8, maxSteps: 3, learningRate: 1e-3 });
+  for (const [key, numbers] of weights(classifier)) assert.notDeepEqual(numbers, before.get(key), key);
+  for (const parameter of namedParameters(classifier.model).values()) assert.equal(parameter.grad, null);
+});
+
+Deno.test("an aborted signal ends it after the step at hand", async () => {
+  await assertNothingLeft(async () => {
+    using classifier = randomBert();
+    const controller = new AbortController();
+    const result = await train(classifier, { train: examples, dev: examples }, {
+      ...{ k: 4, batchSize: 8, maxSteps: 50, signal: controller.signal },
+      onEvent: ({ step }) => step === 3 && controller.abort(),
+    });
+    assert.deepEqual([result.steps, result.isStopped, result.metrics], [3, true, null]);
+  });
+});
+
+Deno.test("a loss that is not a number ends it with the step; the weights are those before it", async () => {
+  await assertNothingLeft(async () => {
+    using classifier = randomBert({ target: "regression" });
+    let last: Map<string, number[]> | undefined;
+    const data = examples.map((example, index) => ({ ...example, label: index }));
+    await assert.rejects(
+      train(classifier, { train: data }, {
+        ...{ k: 4, batchSize: 5, maxSteps: 20, learningRate: 1e-3 },
+        onEvent: ({ step }) => {
+          if (step === 3) poison(classifier);
+          last = weights(classifier);
+        },
+      }),
+      { name: "TrainingError", message: /^the loss is NaN at step 4: stopped before the weights changed/ },
+    );
+    assert.deepEqual(weights(classifier), last);
+    for (const parameter of namedParameters(classifier.model).values()) assert.equal(parameter.grad, null);
+  });
+});
+
+function poison({ model }: Classifier): void {
+  const bias = namedParameters(model).get("classifier.bias");
+  assert.ok(bias);
+  noGrad(() => scope(() => void ops.fill_(bias, NaN)));
+}
+
+const badOptions: readonly (readonly [TrainOptions, RegExp])[] = [
+  [{ k: 0 }, /^k is 0/],
+  [{ k: 2.5 }, /^k is 2\.5/],
+  [{ learningRate: 0 }, /learning rate is 0/],
+  [{ learningRate: Infinity }, /learning rate is Infinity/],
+  [{ warmupRatio: 1.5 }, /warm-up ratio is 1\.5/],
+  [{ batchSize: 0 }, /batch size is 0/],
+  [{ epochs: 0 }, /number of epochs is 0/],
+  [{ epochs: 1.5 }, /number of epochs is 1\.5/],
+  [{ maxSteps: 0 }, /number of steps is 0/],
+  [{ seed: -1 }, /seed is -1/],
+];
+
+for (const [options, message] of badOptions) {
+  Deno.test(`refused before the first step: ${JSON.stringify(options)}`, async () => {
+    await assertNothingLeft(async () => {
+      using classifier = randomBert();
+      const onEvent = (): void => assert.fail("a step was made");
+      await assert.rejects(train(classifier, { train: examples }, { ...options, onEvent }), {
+        name: "OptionError",
+        message,
+      });
+    });
+  });
+}
+
+Deno.test("examples that cannot be trained on are refused, and nothing is left", async () => {
+  await assertNothingLeft(async () => {
+    using classifier = randomBert();
+    const refused = (train_: readonly TrainingExample[], expected: { name: string; message: RegExp }): Promise<void> =>
+      assert.rejects(train(classifier, { train: train_ }, { batchSize: 1, maxSteps: 1 }), expected);
+    const [sequence] = randomSequences([4]);
+    assert.ok(sequence);
+    await refused([], { name: "DataError", message: /no examples/ });
+    await refused([sequence], { name: "DataError", message: /example 1 has no label/ });
+    await refused([{ ...sequence, label: 2 }], { name: "TorchError", message: /out of bounds/ });
+    const [unknownWord, tooLong] = [{ ...sequence, inputIds: [1, 50, 2, 3], label: 0 }, randomSequences([257])];
+    await refused([unknownWord], { name: "TorchError", message: /out of range/ });
+    await refused(tooLong.map((long) => ({ ...long, label: 0 })), { name: "TorchError", message: /out of range/ });
+  });
+});

@@ -1,0 +1,91 @@
+// What `deno task test` runs: set-up, format, lint, types, and every test; the last line has the real counts.
+//
+// With arguments (`deno task test tests/torch`, `deno task test --filter dropout`) only those tests run.
+
+import { relative } from "node:path";
+import { showSetupProgress } from "../src/cli/setup_progress.ts";
+import { minilmFolder } from "../src/experiments/minilm.ts";
+import { cacheFolder } from "../src/native/cache.ts";
+import { prepareNative } from "../src/native/prepare.ts";
+import { readReport, type Report } from "./junit.ts";
+
+interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+const root = new URL("..", import.meta.url).pathname;
+
+async function prepare(): Promise<void> {
+  using progress = showSetupProgress();
+  await prepareNative({ install: true, onProgress: progress.onProgress });
+  await minilmFolder(cacheFolder("models"), progress.onProgress);
+}
+
+async function deno(args: readonly string[]): Promise<number> {
+  return (await new Deno.Command(Deno.execPath(), { args: [...args], cwd: root }).spawn().status).code;
+}
+
+function scripts(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].toSorted((a, b) => a.name < b.name ? -1 : 1).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    if (entry.name.startsWith(".") || entry.name === "node_modules") return [];
+    if (entry.isDirectory) return scripts(path);
+    return entry.name.endsWith(".ts") ? [relative(root, path)] : [];
+  });
+}
+
+async function runChecks(): Promise<Counts> {
+  const checks = [["fmt", "--check"], ["lint"], ["check", "--quiet", "--doc", ...scripts(root.replace(/\/$/, ""))]];
+  const failed: string[] = [];
+  for (const [name = "", ...args] of checks) {
+    console.log(`\ndeno ${name}`);
+    if (await deno([name, ...args]) !== 0) failed.push(name);
+  }
+  for (const name of failed) console.log(`FAILED: deno ${name}`);
+  return { passed: checks.length - failed.length, failed: failed.length };
+}
+
+// Examples in docstrings run as tests of their own: `--doc` finds them in the library's files.
+async function runTests(selection: readonly string[]): Promise<Counts> {
+  const report = Deno.makeTempFileSync({ suffix: ".xml" });
+  const everything = ["--doc", "mod.ts", "src", "tests"];
+  const flags = [
+    ...["-A", "--no-check", "--v8-flags=--expose-gc", `--junit-path=${report}`],
+    "--preload=tests/support/strict_assert.ts",
+  ];
+  try {
+    console.log("\ndeno test");
+    const code = await deno(["test", ...flags, ...(selection.length > 0 ? selection : everything)]);
+    return countTests(readReport(report), code, selection.length > 0 ? [] : testFiles());
+  } finally {
+    Deno.removeSync(report);
+  }
+}
+
+function testFiles(): string[] {
+  return scripts(`${root}tests`).filter((path) => path.endsWith("_test.ts"));
+}
+
+// The report lacks files that could not be loaded; where nothing else explains a bad exit, that is one failure.
+function countTests(report: Report, code: number, expected: readonly string[]): Counts {
+  const unloaded = expected.filter((path) => !report.suites.has(path));
+  for (const path of unloaded) console.log(`FAILED: ${path} could not be loaded`);
+  for (const name of report.failures) console.log(`FAILED: ${name}`);
+  const failed = report.failures.length + unloaded.length;
+  return { passed: report.passed, failed: failed === 0 && code !== 0 ? 1 : failed };
+}
+
+async function main(selection: readonly string[]): Promise<Counts> {
+  await prepare();
+  const checks = selection.length > 0 ? { passed: 0, failed: 0 } : await runChecks();
+  const tests = await runTests(selection);
+  return { passed: checks.passed + tests.passed, failed: checks.failed + tests.failed };
+}
+
+const { passed, failed } = await main(Deno.args).catch((error: unknown) => {
+  console.error(error instanceof Error ? `${error.name}: ${error.message}` : error);
+  return { passed: 0, failed: 1 };
+});
+console.log(`\n${passed} passed, ${failed} failed`);
+Deno.exit(failed > 0 || passed === 0 ? 1 : 0);
