@@ -1,5 +1,6 @@
 // Saves a classifier as a folder that loads here and in Hugging Face's libraries: all of it or nothing.
 
+import { dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { namedParameters } from "../nn/module.ts";
 import { type DType, type Tensor, toTypedArray } from "../torch/mod.ts";
@@ -32,9 +33,14 @@ const dtypes: Readonly<Partial<Record<DType, SafetensorsDtype>>> = {
  */
 export function checkOutputFolder(folder: string): void {
   refuseExisting(folder);
-  const trial = temporaryName(folder);
+  const trial = temporaryName(join(existingAncestor(resolve(folder)), "trial"));
   makeFolder(trial, folder);
   Deno.removeSync(trial);
+}
+
+function existingAncestor(path: string): string {
+  const parent = dirname(path);
+  return parent === path || exists(parent) ? parent : existingAncestor(parent);
 }
 
 /**
@@ -118,12 +124,16 @@ function writeText(path: string, text: string): void {
 }
 
 function refuseExisting(folder: string): void {
+  if (exists(folder)) throw new CheckpointError(`${folder} exists already: choose another output folder, or remove it`);
+}
+
+function exists(path: string): boolean {
   try {
-    Deno.lstatSync(folder);
+    Deno.lstatSync(path);
+    return true;
   } catch {
-    return;
+    return false;
   }
-  throw new CheckpointError(`${folder} exists already: choose another output folder, or remove it`);
 }
 
 function makeFolder(temporary: string, folder: string): void {

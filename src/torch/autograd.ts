@@ -1,5 +1,6 @@
 // Autograd: grad mode, backward, and hooks that zero a gradient at masked positions.
 
+import { FewtuneError } from "../errors.ts";
 import { check, shim } from "../native/load.ts";
 import { input } from "../native/slots.ts";
 import { runBackward } from "./ops.ts";
@@ -16,7 +17,13 @@ function withGradMode<T>(mode: boolean, body: () => T): T {
   const before = enabled;
   setGradMode(mode);
   try {
-    return body();
+    const result = body();
+    if (result instanceof Promise) {
+      throw new FewtuneError(
+        "grad mode was set for an asynchronous function: it would change back while that still runs",
+      );
+    }
+    return result;
   } finally {
     setGradMode(before);
   }
@@ -27,7 +34,7 @@ function setGradMode(mode: boolean): void {
   shim().ft_grad_mode(mode ? 1 : 0);
 }
 
-/** Runs `body` without recording anything for backward. */
+/** Runs `body` without recording anything for backward. Throws {@linkcode FewtuneError} for an asynchronous one. */
 export function noGrad<T>(body: () => T): T {
   return withGradMode(false, body);
 }

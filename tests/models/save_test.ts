@@ -134,3 +134,9 @@ Deno.test("a random model has the reference's first values, and depends on its s
     assert.ok(first.get("bert.embeddings.word_embeddings.weight")?.slice(0, 32).every((value) => value === 0));
   });
 });
+
+Deno.test("asking whether an output folder can be made leaves nothing behind", () => {
+  using temporary = temporaryFolder();
+  checkOutputFolder(`${temporary.path}/deep/er/new`);
+  assert.deepEqual([...Deno.readDirSync(temporary.path)], []);
+});

@@ -156,3 +156,8 @@ testScoped("zeroGradAt on a leaf acts on what is accumulated; without recording 
     message: /hanging a hook on a tensor: /,
   });
 });
+
+Deno.test("an asynchronous function is refused, and the mode changes back", () => {
+  assert.throws(() => noGrad(() => Promise.resolve()), { name: "FewtuneError", message: /asynchronous/ });
+  assert.equal(isGradEnabled(), true);
+});
