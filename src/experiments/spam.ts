@@ -5,6 +5,7 @@ import { LabelSet } from "../data/labels.ts";
 import { SeededRandom } from "../data/prng.ts";
 import { readTable } from "../data/table.ts";
 import { SetupError } from "../errors.ts";
+import { exists } from "../native/cache.ts";
 import { makeOnce } from "../native/make_once.ts";
 import { asStep, type OnProgress } from "../native/progress.ts";
 import { mailText, rawBody } from "./mail_text.ts";
@@ -32,9 +33,11 @@ export type SpamData = Readonly<Record<SpamPart, readonly Example[]>> & {
  */
 export async function loadSpam(folder: string, onProgress?: OnProgress): Promise<SpamData> {
   const prepared = join(folder, "spam_assassin_0.2.3");
-  await asStep("preparing the e-mails", onProgress, async (report) => {
-    await makeOnce(prepared, (partial) => writeParts(partial, report), () => report("waiting for another process"));
-  });
+  if (!await exists(prepared)) {
+    await asStep("preparing the e-mails", onProgress, async (report) => {
+      await makeOnce(prepared, (partial) => writeParts(partial, report), () => report("waiting for another process"));
+    });
+  }
   const labels = new LabelSet(["ham", "spam"]);
   const files = byPart((part) => join(prepared, fileName(part)));
   const read = async (part: SpamPart): Promise<Example[]> =>

@@ -1,6 +1,7 @@
 // Fine-tuning from files to a folder: a checkpoint and tables of text in, a fine-tuned checkpoint out.
 
 import type { EncodedExample } from "../data/encode.ts";
+import type { Example } from "../data/examples.ts";
 import { readTable, type Table } from "../data/table.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { OptionError } from "../errors.ts";
@@ -9,11 +10,12 @@ import type { Pooling } from "../models/contract.ts";
 import { loadClassifier } from "../models/load.ts";
 import { checkOutputFolder, saveClassifier } from "../models/save.ts";
 import { initialize } from "../native/load.ts";
+import type { OnProgress } from "../native/progress.ts";
 import type { SelectionSize } from "../selective/positions.ts";
 import { type Device, threads } from "../torch/mod.ts";
 import { evaluate, type Metrics } from "./evaluate.ts";
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
-import { type Columns, encodeTable, targetOf, type Task } from "./table_data.ts";
+import { type Columns, encodeInChunks, labelledExamples, targetOf, type Task } from "./table_data.ts";
 import { train, type TrainEvent, type TrainOptions, type TrainResult } from "./train.ts";
 import { trainingRecordName, versions } from "./training_record.ts";
 
@@ -40,9 +42,13 @@ export interface FineTuneOptions extends Omit<TrainOptions, "onEvent" | "k"> {
   /** Texts are cut to so many tokens. Default: 256, or what the model takes when that is less. */
   readonly maxLength?: number | undefined;
   readonly device?: Device;
+  /** Threads on the CPU. Default: LibTorch's own choice. */
+  readonly threads?: number | undefined;
   /** The folder to save to; it must not exist. */
   readonly outputDir: string;
   readonly onEvent?: (event: FineTuneEvent) => void;
+  /** Told when the shim has to be built first. */
+  readonly onSetup?: OnProgress;
 }
 
 /** What a fine-tuning run tells while it goes on. */
@@ -71,7 +77,7 @@ export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
  * Fine-tunes a checkpoint on table files and saves the result, with its tokenizer and a `training.json` that says how
  * it was made: all of it or nothing. When the signal is aborted it finishes the step at hand and saves what there is.
  *
- * Call {@linkcode initialize} first to have LibTorch installed, or to see what it does.
+ * LibTorch has to be there; call {@linkcode initialize} first to have it installed.
  *
  * @throws {CheckpointError} when the output folder exists or cannot be written, or the model cannot be used
  * @throws {DataError} when a table cannot be used
@@ -89,13 +95,15 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   checkOutputFolder(settings.outputDir);
   const tables = await readTables(options);
   const target = targetOf(tables.train, columns.label ?? "label", options.task);
+  const examples = mapParts(tables, (table) => labelledExamples(table, columns, target));
   const tokenizer = await loadTokenizer(model);
   const { pooling, seed, device } = settings;
-  await initialize({ device });
+  await initialize({ device, ...(options.onSetup && { onProgress: options.onSetup }) });
+  threads(options.threads);
   using classifier = await loadClassifier(model, { target, pooling, seed, device });
   requireVocabulary(classifier, tokenizer, model);
   const maxLength = checkedMaxLength(options.maxLength, 256, classifier.model.backbone.maxPositions);
-  const data = await encodeTables(tables, tokenizer, classifier, { ...options, maxLength });
+  const data = await encodeParts(examples, tokenizer, { ...options, maxLength });
   const { metrics: dev, ...training } = await train(classifier, data, settings);
   const test = data.test && !training.isStopped ? await evaluateTest(classifier, data.test, options) : null;
   const result = { ...training, dev, test, target, isSaved: training.steps > 0 };
@@ -125,10 +133,9 @@ function selectionSize({ method = "selective", k }: FineTuneOptions): SelectionS
 
 const parts = ["train", "dev", "test"] as const;
 
-type Parts<Value> = { readonly train: Value; readonly dev?: Value; readonly test?: Value };
+type Parts<Value> = { train: Value; dev?: Value; test?: Value };
 
-async function readTables(options: FineTuneOptions): Promise<Parts<Table>> {
-  const { train, dev, test } = options;
+async function readTables({ train, dev, test }: FineTuneOptions): Promise<Parts<Table>> {
   return {
     train: await readTable(train),
     ...(dev !== undefined && { dev: await readTable(dev) }),
@@ -136,28 +143,30 @@ async function readTables(options: FineTuneOptions): Promise<Parts<Table>> {
   };
 }
 
-type Encoded = readonly (EncodedExample & { readonly label?: number })[];
+function mapParts<From, To>({ train, dev, test }: Parts<From>, map: (part: From) => To): Parts<To> {
+  return { train: map(train), ...(dev && { dev: map(dev) }), ...(test && { test: map(test) }) };
+}
 
-async function encodeTables(
-  tables: Parts<Table>,
+async function encodeParts(
+  examples: Parts<readonly Example[]>,
   tokenizer: Tokenizer,
-  { target }: Classifier,
-  { columns = {}, maxLength, onEvent, signal }: FineTuneOptions & { readonly maxLength: number },
-): Promise<Parts<Encoded>> {
-  const encoded: { train: Encoded; dev?: Encoded; test?: Encoded } = { train: [] };
+  options: FineTuneOptions & { readonly maxLength: number },
+): Promise<Parts<EncodedExample[]>> {
+  const encoded: Parts<EncodedExample[]> = { train: [] };
   for (const part of parts) {
-    const table = tables[part];
-    if (table === undefined) continue;
-    const task = `tokenizing ${fileName(table.path)}`;
-    const onProgress = (done: number, total: number): void => onEvent?.({ type: "progress", task, done, total });
-    encoded[part] = await encodeTable(table, columns, target, tokenizer, { maxLength, onProgress, signal });
+    const task = `tokenizing ${fileName(options[part] ?? "")}`;
+    const onProgress = (done: number, total: number): void =>
+      options.onEvent?.({ type: "progress", task, done, total });
+    const { maxLength, signal } = options;
+    const some = examples[part];
+    if (some) encoded[part] = await encodeInChunks(some, tokenizer, { maxLength, signal, onProgress });
   }
   return encoded;
 }
 
 async function evaluateTest(
   classifier: Classifier,
-  examples: Encoded,
+  examples: readonly EncodedExample[],
   { test = "", onEvent, signal }: FineTuneOptions,
 ): Promise<Metrics | null> {
   const task = `evaluating ${fileName(test)}`;
@@ -180,7 +189,7 @@ function fileName(path: string): string {
 // What training.json holds: functions and signals in the options fall out of JSON by themselves.
 function describe(
   { signal: _, ...options }: FineTuneOptions,
-  data: Parts<Encoded>,
+  data: Parts<readonly EncodedExample[]>,
   { target, ...result }: FineTuneResult,
 ): Record<string, unknown> {
   return {

@@ -5,10 +5,10 @@ import type { Example } from "../data/examples.ts";
 import { readTable } from "../data/table.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { Classifier } from "../models/classifier.ts";
-import { type LoadOptions, loadClassifier } from "../models/load.ts";
+import { loadClassifier, type LoadOptions } from "../models/load.ts";
 import { argmax, evaluate, type Metrics, predictLogits, type PredictOptions, probabilities } from "./evaluate.ts";
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
-import { type Columns, encodeTable } from "./table_data.ts";
+import { type Columns, encodeInChunks, labelledExamples } from "./table_data.ts";
 import { trainedMaxLength } from "./training_record.ts";
 
 /** What a classifier says of a text: the likeliest label, its probability, and the logits of all labels. */
@@ -45,8 +45,9 @@ export class Predictor implements Disposable {
    */
   async evaluateTable(path: string, columns: Columns = {}, options: PredictOptions = {}): Promise<TableMetrics> {
     const { classifier, tokenizer, maxLength } = this;
-    const examples = await encodeTable(await readTable(path), columns, classifier.target, tokenizer, { maxLength });
-    return { examples: examples.length, metrics: await evaluate(classifier, examples, options) };
+    const examples = labelledExamples(await readTable(path), columns, classifier.target);
+    const encoded = await encodeInChunks(examples, tokenizer, { maxLength });
+    return { examples: examples.length, metrics: await evaluate(classifier, encoded, options) };
   }
 
   [Symbol.dispose](): void {

@@ -1,7 +1,7 @@
 // Table files as data to train on: the labels that the task has, and encoded examples.
 
 import { type EncodedExample, encodeExamples } from "../data/encode.ts";
-import { readExamples } from "../data/examples.ts";
+import { type Example, readExamples } from "../data/examples.ts";
 import { discoverLabels, LabelSet } from "../data/labels.ts";
 import type { Table } from "../data/table.ts";
 import { columnOf } from "../data/table_column.ts";
@@ -42,6 +42,24 @@ export function targetOf(table: Table, column: string, task?: Task): Target {
   return { labels: discoverLabels(table, column).names };
 }
 
+/**
+ * The labelled examples of a table.
+ *
+ * @throws {DataError} when a column is missing, or a label is not one of the target's
+ */
+export function labelledExamples(table: Table, columns: Columns, target: Target): Example[] {
+  const { text = "text", textPair, label = "label" } = columns;
+  const labels = target === "regression" ? target : labelSet(table, label, target.labels);
+  return readExamples(table, { text, label, labels, ...(textPair !== undefined && { textPair }) });
+}
+
+// A checkpoint that never learnt its labels' names calls them LABEL_0, LABEL_1, ...; data calls them 0, 1, ...
+function labelSet(table: Table, column: string, names: readonly string[]): LabelSet {
+  const isUnnamed = names.every((name, id) => name === `LABEL_${id}`);
+  const isNumbered = columnOf(table, column).every((value) => /^\d+$/.test(value.trim()));
+  return isUnnamed && isNumbered ? LabelSet.numbered(names.length) : new LabelSet(names);
+}
+
 /** How examples are encoded. */
 export interface EncodeOptions {
   readonly maxLength: number;
@@ -52,34 +70,18 @@ export interface EncodeOptions {
 
 const chunk = 256;
 
-/**
- * Reads and encodes the examples of a table.
- *
- * @throws {DataError} when a column is missing, or a label is not one of the target's
- */
-export async function encodeTable(
-  table: Table,
-  columns: Columns,
-  target: Target,
+/** Encodes examples as {@linkcode encodeExamples} does, and lets the event loop run now and then. */
+export async function encodeInChunks(
+  examples: readonly Example[],
   tokenizer: Tokenizer,
-  options: EncodeOptions,
-): Promise<(EncodedExample & { readonly label?: number })[]> {
-  const { text = "text", textPair, label = "label" } = columns;
-  const labels = target === "regression" ? target : labelSet(table, label, target.labels);
-  const examples = readExamples(table, { text, label, labels, ...(textPair !== undefined && { textPair }) });
+  { maxLength, onProgress, signal }: EncodeOptions,
+): Promise<EncodedExample[]> {
   const encoded: EncodedExample[] = [];
   do {
     const next = examples.slice(encoded.length, encoded.length + chunk);
-    encoded.push(...encodeExamples(next, tokenizer, options.maxLength));
-    options.onProgress?.(encoded.length, examples.length);
+    encoded.push(...encodeExamples(next, tokenizer, maxLength));
+    onProgress?.(encoded.length, examples.length);
     await nextTask();
-  } while (encoded.length < examples.length && !options.signal?.aborted);
+  } while (encoded.length < examples.length && !signal?.aborted);
   return encoded;
-}
-
-// A checkpoint that never learnt its labels' names calls them LABEL_0, LABEL_1, ...; data calls them 0, 1, ...
-function labelSet(table: Table, column: string, names: readonly string[]): LabelSet {
-  const isUnnamed = names.every((name, id) => name === `LABEL_${id}`);
-  const isNumbered = columnOf(table, column).every((value) => /^\d+$/.test(value.trim()));
-  return isUnnamed && isNumbered ? LabelSet.numbered(names.length) : new LabelSet(names);
 }

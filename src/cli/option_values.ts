@@ -1,0 +1,41 @@
+// The values of flags: each read from its text, or refused with what is allowed.
+
+import { InvalidArgumentError } from "npm:@commander-js/extra-typings@15.1.0";
+import type { Device } from "../torch/mod.ts";
+
+/** A reader of whole numbers from `least` to `most`. */
+export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  const allowed = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`It has to be a whole number ${allowed}.`);
+  };
+}
+
+/** A number above 0, such as `5e-5`. */
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value > 0 && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError("It has to be a number above 0, such as 5e-5.");
+}
+
+/** A number of threads. */
+export const threadCount: (text: string) => number = wholeNumber(1, 1024);
+
+/** A seed: any 32 bits. */
+export const seedNumber: (text: string) => number = wholeNumber(0, 2 ** 32 - 1);
+
+/** A device's name. */
+export function deviceName(text: string): Device {
+  if (text === "cpu" || text === "cuda") return text;
+  const index = /^cuda:(\d+)$/.exec(text)?.[1];
+  if (index !== undefined) return `cuda:${Number(index)}`;
+  throw new InvalidArgumentError("It has to be cpu, cuda or cuda:N.");
+}
+
+/** A folder's name. */
+export function folderName(text: string): string {
+  if (text.trim() !== "") return text;
+  throw new InvalidArgumentError("It has to be the name of a folder.");
+}

@@ -1,0 +1,85 @@
+// `fewtune train`: fine-tunes a model on table files.
+
+import { Command, type CommandUnknownOpts, Option } from "npm:@commander-js/extra-typings@15.1.0";
+import { fineTune, type FineTuneResult } from "../train/fine_tune.ts";
+import { InterruptedError, type Interrupts, listenToInterrupts } from "./interrupt.ts";
+import { deviceName, folderName, positiveNumber, seedNumber, threadCount, wholeNumber } from "./option_values.ts";
+import { mebibytes, metricFacts, printFacts } from "./output.ts";
+import { showSetupProgress } from "./setup_progress.ts";
+import { showTrainingProgress } from "./training_progress.ts";
+
+/** The command `train`. */
+export function trainCommand(): CommandUnknownOpts {
+  return new Command("train")
+    .description("fine-tune a model on a table of texts and labels")
+    .requiredOption("--model <dir>", "checkpoint: config.json, model.safetensors and tokenizer.json")
+    .requiredOption("--train <file>", "table to train on: .tsv, .csv or .jsonl, with named columns")
+    .requiredOption("--output-dir <dir>", "new folder for the fine-tuned model", folderName)
+    .option("--dev <file>", "table to evaluate on after each epoch")
+    .option("--text <column>", "column of the text", "text")
+    .option("--text-pair <column>", "column of the second text, where texts come in pairs")
+    .option("--label <column>", "column of the label", "label")
+    .addOption(
+      new Option("--task <task>", "what to learn (default: classification, unless labels are decimal numbers)")
+        .choices(["classification", "regression"] as const),
+    )
+    .addOption(
+      new Option("--method <method>", "which positions carry gradients: k of each text, or all")
+        .choices(["selective", "full"] as const).default("selective" as const),
+    )
+    .option("--k <count>", "positions of each text that carry gradients (default: 16)", wholeNumber(1))
+    .addOption(
+      new Option("--pooling <pooling>", "what the head reads: the mean over the positions, or [CLS]")
+        .choices(["mean", "cls"] as const).default("mean" as const),
+    )
+    .option("--batch-size <count>", "texts in a step", wholeNumber(1), 32)
+    .addOption(
+      new Option("--learning-rate <rate>", "highest learning rate").argParser(positiveNumber).default(5e-5, "5e-5"),
+    )
+    .option("--epochs <count>", "passes over the table", wholeNumber(1), 3)
+    .option("--max-steps <count>", "stop after so many steps (default: what the epochs give)", wholeNumber(1))
+    .option(
+      "--max-length <tokens>",
+      "cut texts to so many tokens (default: 256, or what the model takes)",
+      wholeNumber(1),
+    )
+    .option("--seed <number>", "of the order, the positions, dropout and new weights", seedNumber, 0)
+    .option("--threads <count>", "threads on the CPU (default: LibTorch's choice)", threadCount)
+    .option("--device <device>", "cpu, cuda or cuda:N", deviceName, "cpu" as const)
+    .option("--quiet", "show no progress")
+    .action(async ({ text, textPair, label, quiet = false, maxSteps, ...options }) => {
+      using setup = showSetupProgress();
+      using progress = showTrainingProgress(quiet);
+      using interrupts = listenToInterrupts(() => progress.note("finishing the step; once more to stop at once"));
+      const result = await fineTune({
+        ...options,
+        ...(maxSteps !== undefined && { maxSteps }),
+        columns: { text, textPair, label },
+        signal: interrupts.signal,
+        onEvent: progress.onEvent,
+        ...(!quiet && { onSetup: setup.onProgress }),
+      });
+      progress[Symbol.dispose]();
+      endIfInterrupted(interrupts, result, options.outputDir);
+      printFacts(facts(result, options.outputDir));
+    });
+}
+
+/** Throws when a signal came, and says what was saved. */
+export function endIfInterrupted({ exitCode }: Interrupts, result: FineTuneResult, folder: string): void {
+  if (exitCode === 0) return;
+  const saved = result.isSaved
+    ? `after step ${result.steps}: saved to ${folder}`
+    : "before the first step: nothing saved";
+  throw new InterruptedError(`interrupted ${saved}`, exitCode);
+}
+
+function facts({ dev, steps, seconds, peakBytes }: FineTuneResult, folder: string): [string, string][] {
+  return [
+    ...metricFacts(dev ?? {}, "dev "),
+    ["steps", String(steps)],
+    ["seconds", seconds.toFixed(1)],
+    ["peak memory", mebibytes(peakBytes)],
+    ["saved to", folder],
+  ];
+}

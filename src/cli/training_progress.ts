@@ -1,0 +1,84 @@
+// Shows a fine-tuning run on standard error: a bar on a terminal, now and then a plain line elsewhere.
+
+import type { FineTuneEvent, ProgressEvent } from "../train/fine_tune.ts";
+import { bar, StepLine } from "./progress_bar.ts";
+
+/** Shows the events that it is given until it is disposed. */
+export interface TrainingProgress extends Disposable {
+  readonly onEvent: (event: FineTuneEvent) => void;
+  /** Shows a line that stays. */
+  readonly note: (line: string) => void;
+}
+
+/** Starts to show a run; when quiet, nothing is shown. */
+export function showTrainingProgress(quiet: boolean): TrainingProgress {
+  if (quiet) return { onEvent: () => {}, note: () => {}, [Symbol.dispose]: () => {} };
+  const line = Deno.stderr.isTerminal() ? changingLine() : plainLines();
+  let steps = new StepLine();
+  const onEvent = (event: FineTuneEvent): void => {
+    if (event.type === "evaluation") line.note(evaluationText(event.step, event.metrics));
+    else if (event.type === "progress") line.show(event.task, progressText(event), event.done, event.total);
+    else {
+      if (event.step === 1) steps = new StepLine();
+      steps.add(event);
+      line.show("steps", steps.text(event), event.step, event.totalSteps);
+    }
+  };
+  return { onEvent, note: line.note, [Symbol.dispose]: line.end };
+}
+
+function progressText({ task, done, total }: ProgressEvent): string {
+  return `${task}  ${done}/${total}`;
+}
+
+function evaluationText(step: number, metrics: Readonly<Record<string, number>>): string {
+  const shown = Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`);
+  return `after step ${step}: ${shown.join("  ")}`;
+}
+
+interface Line {
+  /** Shows how far something is. */
+  readonly show: (task: string, text: string, done: number, total: number) => void;
+  readonly note: (text: string) => void;
+  readonly end: () => void;
+}
+
+const encoder = new TextEncoder();
+
+function changingLine(): Line {
+  let isOpen = false;
+  const writeText = (text: string): void => void Deno.stderr.writeSync(encoder.encode(text));
+  const end = (): void => {
+    if (isOpen) writeText("\n");
+    isOpen = false;
+  };
+  return {
+    show: (_task, text, done, total) => {
+      const shown = `${bar(done, total)}  ${text}`.slice(0, Deno.consoleSize().columns - 1);
+      writeText(`\r\x1b[2K${shown}`);
+      isOpen = true;
+      if (done === total) end();
+    },
+    note: (text) => {
+      writeText(`\r\x1b[2K${text}\n`);
+      isOpen = false;
+    },
+    end,
+  };
+}
+
+const pauseMilliseconds = 5000;
+
+function plainLines(): Line {
+  let last = { task: "", time: 0 };
+  return {
+    show: (task, text, done, total) => {
+      const isSoon = performance.now() - last.time < pauseMilliseconds;
+      if (task === last.task && isSoon && done < total) return;
+      console.error(text);
+      last = { task, time: performance.now() };
+    },
+    note: (text) => console.error(text),
+    end: () => {},
+  };
+}
