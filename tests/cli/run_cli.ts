@@ -21,7 +21,7 @@ export interface RunOptions {
 /** Starts the tool. */
 export function spawnCli(args: readonly string[], { stdin, env }: RunOptions = {}): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", cliPath, ...args],
+    args: ["run", "--quiet", "-A", "--no-check", cliPath, ...args],
     stdin: stdin === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
