@@ -12,7 +12,7 @@ export type { OnProgress, SetupEvent } from "./src/native/progress.ts";
 export { backward, type BackwardOptions, noGrad, withGrad, zeroGradAt } from "./src/torch/autograd.ts";
 export { cudaDeviceCount, type Device, synchronize, threads } from "./src/torch/device.ts";
 export type { DType, TypedArray } from "./src/torch/dtype.ts";
-export { memory, type MemoryStatistics, resetPeakMemory } from "./src/torch/memory.ts";
+export { memory, type MemoryStatistics, releaseMemory, resetPeakMemory } from "./src/torch/memory.ts";
 export { operator } from "./src/torch/operator.ts";
 export * as ops from "./src/torch/ops.ts";
 export { Generator } from "./src/torch/random.ts";
@@ -44,6 +44,7 @@ export {
   type Sequence,
 } from "./src/selective/batch.ts";
 export { type DropoutRandom, forward } from "./src/selective/forward.ts";
+export { accumulateGradients, type ActivationMode, type GradientOptions } from "./src/selective/gradients.ts";
 export { allPositions, type SelectionSize, selectPositions } from "./src/selective/positions.ts";
 
 // Training

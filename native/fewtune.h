@@ -27,7 +27,8 @@ FT_API int32_t ft_operator_call(const void* op, const int64_t* arguments, int64_
 
 // Tensors
 FT_API void ft_tensors_free(const int64_t* handles, int32_t count);
-// out: dtype, device type, device index, requires grad, is leaf, bytes, data pointer, contiguous, dimensions, sizes...
+// out: dtype, device type, device index, requires grad, is leaf, bytes, data pointer, contiguous, sparse, dimensions,
+// sizes... A sparse tensor has no bytes and no pointer of its own.
 FT_API int32_t ft_tensor_describe(const int64_t* handle, int64_t* out);
 
 // Autograd
@@ -39,6 +40,7 @@ FT_API int32_t ft_hook_zero_grad_at(const int64_t* handle_and_mask);  // gradien
 // Memory
 FT_API void ft_memory_cpu(int64_t* out);  // live bytes, peak bytes, live allocations
 FT_API void ft_memory_cpu_reset_peak();
+FT_API void ft_memory_cpu_release();  // gives freed blocks back to the system
 FT_API int32_t ft_memory_device(int32_t type, int32_t index, int64_t* out);  // allocated, its peak, reserved, its peak
 FT_API int32_t ft_memory_device_reset_peak(int32_t type, int32_t index);
 

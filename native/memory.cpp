@@ -5,6 +5,7 @@
 #include <malloc.h>
 
 #include <atomic>
+#include <limits>
 
 #include "boundary.h"
 
@@ -48,6 +49,11 @@ struct CountingAllocator final : c10::Allocator {
   void copy_data(void* to, const void* from, std::size_t bytes) const override { default_copy_data(to, from, bytes); }
 };
 
+// By default glibc takes every large block anew from the system and gives it back when it is freed: the page faults cost
+// more time than the arithmetic on the block. Freed blocks stay in the heap, until ft_memory_cpu_release().
+const bool freed_blocks_stay = mallopt(M_MMAP_MAX, 0) && mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max()) &&
+                               mallopt(M_TOP_PAD, 64 << 20);
+
 CountingAllocator counting_allocator;
 const bool counting = (c10::SetAllocator(c10::DeviceType::CPU, &counting_allocator, 255), true);
 
@@ -64,6 +70,8 @@ void ft_memory_cpu(int64_t* out) {
 }
 
 void ft_memory_cpu_reset_peak() { peak_bytes.store(live_bytes.load()); }
+
+void ft_memory_cpu_release() { malloc_trim(0); }
 
 int32_t ft_memory_device(int32_t type, int32_t index, int64_t* out) {
   return fewtune::guarded([&] {

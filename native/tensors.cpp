@@ -16,9 +16,11 @@ int32_t ft_tensor_describe(const int64_t* handle, int64_t* out) {
     *out++ = tensor.device().index();
     *out++ = tensor.requires_grad();
     *out++ = tensor.is_leaf();
-    *out++ = static_cast<int64_t>(tensor.nbytes());
-    *out++ = reinterpret_cast<int64_t>(tensor.data_ptr());
-    *out++ = tensor.is_contiguous();
+    const bool is_strided = tensor.layout() == c10::kStrided;
+    *out++ = is_strided ? static_cast<int64_t>(tensor.nbytes()) : 0;
+    *out++ = is_strided ? reinterpret_cast<int64_t>(tensor.data_ptr()) : 0;
+    *out++ = is_strided && tensor.is_contiguous();
+    *out++ = tensor.is_sparse();
     *out++ = tensor.dim();
     for (int64_t size : tensor.sizes()) *out++ = size;
   });

@@ -1,6 +1,7 @@
 // `fewtune train`: fine-tunes a model on table files.
 
 import { Command, type CommandUnknownOpts, Option } from "npm:@commander-js/extra-typings@15.1.0";
+import { activationModes } from "../selective/gradients.ts";
 import { fineTune, type FineTuneResult } from "../train/fine_tune.ts";
 import { InterruptedError, type Interrupts, listenToInterrupts } from "./interrupt.ts";
 import { deviceName, folderName, positiveNumber, seedNumber, threadCount, wholeNumber } from "./option_values.ts";
@@ -32,6 +33,11 @@ export function trainCommand(): CommandUnknownOpts {
       new Option("--pooling <pooling>", "what the head reads: the mean over the positions, or [CLS]")
         .choices(["mean", "cls"] as const).default("mean" as const),
     )
+    .addOption(
+      new Option("--activations <mode>", "store them for backward, or recompute them there: less memory, more time")
+        .choices(activationModes).default("store" as const),
+    )
+    .option("--optimizer-in-backward", "update each layer as soon as its gradients are there: less memory")
     .option("--batch-size <count>", "texts in a step", wholeNumber(1), 32)
     .addOption(
       new Option("--learning-rate <rate>", "highest learning rate").argParser(positiveNumber).default(5e-5, "5e-5"),

@@ -76,7 +76,11 @@ class BertEmbeddings implements Module {
 
   constructor(config: BertConfig, options: ParameterOptions) {
     const { hiddenSize } = config;
-    this.#words = new Embedding(config.vocabSize, hiddenSize, { ...options, paddingIndex: config.padTokenId });
+    this.#words = new Embedding(config.vocabSize, hiddenSize, {
+      ...options,
+      paddingIndex: config.padTokenId,
+      hasSparseGradient: true,
+    });
     this.#positions = new Embedding(config.maxPositionEmbeddings, hiddenSize, options);
     this.#tokenTypes = new Embedding(config.typeVocabSize, hiddenSize, options);
     this.#norm = new LayerNorm(hiddenSize, config.layerNormEps, options);
@@ -171,7 +175,7 @@ class BertModel implements Backbone {
   readonly dtype: DType;
   readonly attentionDropout: Dropout;
   readonly layers: readonly BertLayer[];
-  readonly #embeddings: BertEmbeddings;
+  readonly embeddings: BertEmbeddings;
 
   constructor(config: BertConfig, pooler: Module | null, options: ParameterOptions) {
     this.hiddenSize = config.hiddenSize;
@@ -181,17 +185,17 @@ class BertModel implements Backbone {
     this.device = options.device ?? "cpu";
     this.dtype = options.dtype ?? "float32";
     this.attentionDropout = new Dropout(config.attentionProbsDropoutProb);
-    this.#embeddings = new BertEmbeddings(config, options);
+    this.embeddings = new BertEmbeddings(config, options);
     this.layers = Array.from({ length: config.numHiddenLayers }, () => new BertLayer(config, options));
     this.children = {
-      embeddings: this.#embeddings,
+      embeddings: this.embeddings,
       encoder: { children: { layer: { children: Object.fromEntries(this.layers.entries()) } } },
       ...(pooler && { pooler }),
     };
   }
 
   embed(rows: RowInputs, random: Generator | null): Tensor {
-    return this.#embeddings.forward(rows, random);
+    return this.embeddings.forward(rows, random);
   }
 }
 
@@ -200,6 +204,7 @@ class BertModel implements Backbone {
 class BertClassifier implements SequenceClassifier {
   readonly children: Readonly<Record<string, Module>>;
   readonly backbone: BertModel;
+  readonly head: Module;
   readonly pooling: Pooling;
   readonly numLabels: number;
   readonly #pooler: Linear;
@@ -213,6 +218,7 @@ class BertClassifier implements SequenceClassifier {
     this.#classifier = new Linear(config.hiddenSize, head.numLabels, options);
     this.#dropout = new Dropout(config.classifierDropout);
     const pooler = { children: { dense: this.#pooler } };
+    this.head = { children: { pooler, classifier: this.#classifier } };
     this.backbone = new BertModel(config, head.pooling === "cls" ? pooler : null, options);
     this.children = {
       bert: this.backbone,

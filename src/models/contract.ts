@@ -33,6 +33,7 @@ export interface Backbone extends Module {
   readonly device: Device;
   readonly dtype: DType;
   readonly attentionDropout: Dropout;
+  readonly embeddings: Module;
   readonly layers: readonly TransformerLayer[];
   /** Embeds rows: `[N, hiddenSize]`. */
   embed(rows: RowInputs, random: Generator | null): Tensor;
@@ -47,6 +48,7 @@ export type Pooling = "mean" | "cls";
 /** An encoder with a head that gives each sequence `numLabels` outputs; regression has one. */
 export interface SequenceClassifier extends Module {
   readonly backbone: Backbone;
+  readonly head: Module;
   readonly pooling: Pooling;
   readonly numLabels: number;
   /** Logits `[B, numLabels]` of pooled hidden states `[B, hiddenSize]`. */

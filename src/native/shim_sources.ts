@@ -15,6 +15,7 @@ export const shimSources = [
   "autograd.cpp",
   "memory.cpp",
   "devices.cpp",
+  "dropout.cpp",
 ] as const;
 
 /** The folder that holds {@link shimSources}. */

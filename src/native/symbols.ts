@@ -16,6 +16,7 @@ export const symbols = {
   ft_hook_zero_grad_at: { parameters: ["buffer"], result: "i32" },
   ft_memory_cpu: { parameters: ["buffer"], result: "void" },
   ft_memory_cpu_reset_peak: { parameters: [], result: "void" },
+  ft_memory_cpu_release: { parameters: [], result: "void" },
   ft_memory_device: { parameters: ["i32", "i32", "buffer"], result: "i32" },
   ft_memory_device_reset_peak: { parameters: ["i32", "i32"], result: "i32" },
   ft_cuda_device_count: { parameters: ["buffer"], result: "i32" },

@@ -5,17 +5,18 @@ import {
   empty,
   type Generator,
   isGradEnabled,
-  lessThanScalar,
-  maskedFill,
-  maskedFill_,
-  mulScalar_,
   narrow,
+  operator,
   random_,
   scope,
   type Tensor,
-  view,
   viewDtype,
 } from "../torch/mod.ts";
+
+const byteDropout = operator("fewtune::byte_dropout(Tensor input, Tensor noise, int threshold) -> Tensor");
+const byteDropout_ = operator(
+  "fewtune::byte_dropout_(Tensor(a!) input, Tensor noise, int threshold) -> Tensor(a!)",
+);
 
 const fullRange = -(2n ** 63n);
 
@@ -26,14 +27,12 @@ const fullRange = -(2n ** 63n);
  */
 export class Dropout {
   readonly #threshold: number;
-  readonly #scale: number;
 
   constructor(readonly probability: number) {
     if (!(probability >= 0 && probability < 1)) {
       throw new OptionError(`dropout probability must be at least 0 and below 1, not ${probability}`);
     }
     this.#threshold = Math.min(Math.round(probability * 256), 255);
-    this.#scale = 1 / (1 - this.#threshold / 256);
   }
 
   /** Whether {@linkcode Dropout.apply} changes anything. */
@@ -45,20 +44,20 @@ export class Dropout {
   apply(input: Tensor, random: Generator | null): Tensor {
     if (!this.isActive(random)) return input;
     if (!isGradEnabled()) return this.applyInPlace(input, random);
-    return scope(() => mulScalar_(maskedFill(input, this.#drawMask(input, random), 0), this.#scale));
+    return scope(() => byteDropout(input, drawNoise(input, random), this.#threshold));
   }
 
   /** The same in the input's own memory: for what no backward pass reads. */
   applyInPlace(input: Tensor, random: Generator | null): Tensor {
     if (!this.isActive(random)) return input;
-    return scope(() => mulScalar_(maskedFill_(input, this.#drawMask(input, random), 0), this.#scale));
+    return scope(() => byteDropout_(input, drawNoise(input, random), this.#threshold));
   }
+}
 
-  #drawMask(input: Tensor, random: Generator): Tensor {
-    const { size, device, shape } = input;
-    const words = random_(empty([Math.ceil(size / 8)], { dtype: "int64", device }), fullRange, null, {
-      generator: random,
-    });
-    return view(lessThanScalar(narrow(viewDtype(words, "uint8"), 0, 0, size), this.#threshold), shape);
-  }
+// A random byte for each element, eight drawn at a time.
+function drawNoise({ device, size }: Tensor, random: Generator): Tensor {
+  const words = random_(empty([Math.ceil(size / 8)], { dtype: "int64", device }), fullRange, null, {
+    generator: random,
+  });
+  return narrow(viewDtype(words, "uint8"), 0, 0, size);
 }

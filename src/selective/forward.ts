@@ -60,14 +60,14 @@ function encode(model: Backbone, batch: PackedBatch, random: DropoutRandom | nul
   });
 }
 
-function embed(model: Backbone, batch: PackedBatch, random: DropoutRandom | null): HiddenStates {
+export function embed(model: Backbone, batch: PackedBatch, random: DropoutRandom | null): HiddenStates {
   const selected = model.embed(batch.selected, random?.selected ?? null);
   stopGradients(batch, selected);
   const rest = batch.layout.restRows > 0 ? noGrad(() => model.embed(batch.rest, random?.rest ?? null)) : null;
   return { selected, rest };
 }
 
-function runLayer(
+export function runLayer(
   model: Backbone,
   layer: TransformerLayer,
   hidden: HiddenStates,

@@ -40,3 +40,11 @@ export function resetPeakMemory(device: Device = "cpu"): void {
   if (type === 0) shim().ft_memory_cpu_reset_peak();
   else check(shim().ft_memory_device_reset_peak(type, Math.max(index, 0)), `resetting the peak of ${device}`);
 }
+
+/**
+ * Gives freed blocks of CPU memory back to the system. Until then they are kept for the next tensors: taking them anew
+ * from the system costs more time than the arithmetic on them.
+ */
+export function releaseMemory(): void {
+  shim().ft_memory_cpu_release();
+}

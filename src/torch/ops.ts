@@ -31,6 +31,24 @@ export const uniform_ = operator(
 export const random_ = operator(
   "aten::random_.from(Tensor(a!) self, int from, int? to, *, Generator? generator=None) -> Tensor(a!)",
 );
+export const coalesce = operator(
+  "aten::coalesce(Tensor(a) self) -> Tensor(a)",
+);
+export const sparseIndices = operator(
+  "aten::_indices(Tensor(a) self) -> Tensor(a)",
+);
+export const sparseValues = operator(
+  "aten::_values(Tensor(a) self) -> Tensor(a)",
+);
+export const toDense = operator(
+  "aten::to_dense(Tensor self, ScalarType? dtype=None, *, bool? masked_grad=None) -> Tensor",
+);
+export const foreachAddScalar_ = operator(
+  "aten::_foreach_add_.Scalar(Tensor(a!)[] self, Scalar scalar) -> ()",
+);
+export const indexAdd_ = operator(
+  "aten::index_add_(Tensor(a!) self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor(a!)",
+);
 export const view = operator(
   "aten::view(Tensor(a) self, SymInt[] size) -> Tensor(a)",
 );

@@ -21,6 +21,7 @@ interface State extends Description {
   readonly byteLength: number;
   readonly address: number;
   readonly isContiguous: boolean;
+  readonly isSparse: boolean;
 }
 
 let live = 0;
@@ -104,6 +105,11 @@ export class Tensor implements Disposable, Owned {
     return this.#state().requiresGrad;
   }
 
+  /** Whether only the rows that are not zero are there, as in the gradient of an embedding. */
+  get isSparse(): boolean {
+    return this.#state().isSparse;
+  }
+
   /** Whether gradients are accumulated here: it was made by the user, not by an operator on such tensors. */
   get isLeaf(): boolean {
     return this.#state().isLeaf;
@@ -181,7 +187,8 @@ export class Tensor implements Disposable, Owned {
   #state(): State {
     input.rewind().writeInteger(this.handle);
     check(shim().ft_tensor_describe(input.buffer, output.rewind().buffer), "describing a tensor");
-    const [dtype, type, index, requiresGrad, isLeaf, byteLength, address, isContiguous, dimensions] = readIntegers(9);
+    const [dtype, type, index, requiresGrad, isLeaf, byteLength, address, isContiguous, isSparse, dimensions] =
+      readIntegers(10);
     return {
       dtype: dtypeOfCode(dtype),
       device: deviceOfCode(type, index),
@@ -190,6 +197,7 @@ export class Tensor implements Disposable, Owned {
       byteLength,
       address,
       isContiguous: isContiguous !== 0,
+      isSparse: isSparse !== 0,
       shape: readIntegers(dimensions),
     };
   }
@@ -207,8 +215,8 @@ function readIntegers<N extends number>(count: N): NumberTuple<N> {
   return Array.from({ length: count }, () => output.readInteger()) as NumberTuple<N>;
 }
 
-type NumberTuple<N extends number> = N extends 9
-  ? [number, number, number, number, number, number, number, number, number]
+type NumberTuple<N extends number> = N extends 10
+  ? [number, number, number, number, number, number, number, number, number, number]
   : number[];
 
 function freeHandles(handles: readonly number[]): void {

@@ -3,7 +3,7 @@
 import { OptionError } from "../errors.ts";
 import type { Device } from "./device.ts";
 import { type DType, type TypedArray, typedArrayOver } from "./dtype.ts";
-import { contiguous, empty, requiresGrad_, scalarOf, to } from "./ops.ts";
+import { contiguous, empty, requiresGrad_, scalarOf, to, toDense } from "./ops.ts";
 import { scope } from "./scope.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -70,14 +70,17 @@ function fill(memory: TypedArray, elements: TypedArray | readonly number[]): voi
 /** A copy of a tensor's elements in row-major order; half-width floats come as their 16-bit patterns. */
 export function toTypedArray(tensor: Tensor): TypedArray {
   return scope(() => {
-    const here = contiguous(tensor.device === "cpu" ? tensor : to(tensor, { device: "cpu" }));
+    const dense = tensor.isSparse ? toDense(tensor) : tensor;
+    const here = contiguous(dense.device === "cpu" ? dense : to(dense, { device: "cpu" }));
     return typedArrayOver(tensor.dtype, here.bytes().slice());
   });
 }
 
 /** A copy of a tensor's elements as numbers; integers beyond 2^53 lose their last digits. */
 export function toNumbers(tensor: Tensor): number[] {
-  return scope(() => Array.from(toTypedArray(to(tensor, { dtype: "float64" })) as Float64Array));
+  return scope(() =>
+    Array.from(toTypedArray(to(tensor.isSparse ? toDense(tensor) : tensor, { dtype: "float64" })) as Float64Array)
+  );
 }
 
 /** The only element of a tensor. Throws {@linkcode TorchError} when there are more. */

@@ -1,13 +1,22 @@
 // AdamW by LibTorch's fused operator, with weight decay on matrices only.
 
 import {
+  coalesce,
   detachFromScope,
-  fill_,
+  foreachAddScalar_,
   fusedAdamw_,
+  indexAdd_,
+  narrow,
   noGrad,
   scope,
+  sparseIndices,
+  sparseValues,
+  sub,
   type Tensor,
   tensorFrom,
+  toTypedArray,
+  view,
+  zeros,
   zerosLike,
 } from "../torch/mod.ts";
 
@@ -21,94 +30,123 @@ export interface AdamWOptions {
   readonly weightDecay?: number;
 }
 
-interface ParameterState {
+// A parameter, or some of its rows, with what its update reads and changes.
+interface Update {
   readonly parameter: Tensor;
   readonly average: Tensor;
   readonly squareAverage: Tensor;
+  readonly steps: Tensor;
+  readonly gradient: Tensor;
 }
 
-interface Group {
-  readonly weightDecay: number;
-  readonly parameters: readonly Tensor[];
-}
+type State = Pick<Update, "average" | "squareAverage" | "steps">;
+
+const rowsPerChunk = 2048;
 
 /**
  * AdamW (Loshchilov and Hutter 2019, algorithm 2), equal to `torch.optim.AdamW(fused=True)`. Its state, two tensors of
- * each parameter's size, is made at the first step. Dispose it to free the state.
+ * each parameter's size, is made at the parameter's first step. Dispose it to free the state.
+ *
+ * A sparse gradient is updated as the dense one that it stands for, a chunk of rows at a time: the gradient of a
+ * vocabulary never exists as a whole.
  */
 export class AdamW implements Disposable {
-  readonly #groups: readonly Group[];
-  readonly #options: Required<Omit<AdamWOptions, "weightDecay">>;
-  readonly #states = new Map<Tensor, ParameterState>();
-  #steps: Tensor | null = null;
-  #count = 0;
+  readonly #parameters: readonly Tensor[];
+  readonly #options: Required<AdamWOptions>;
+  readonly #states = new Map<Tensor, State>();
 
   constructor(parameters: Iterable<Tensor>, options: AdamWOptions = {}) {
     const { betas = [0.9, 0.999], epsilon = 1e-8, weightDecay = 0.01 } = options;
-    const all = [...parameters];
-    this.#groups = [
-      { weightDecay, parameters: all.filter((parameter) => parameter.shape.length >= 2) },
-      { weightDecay: 0, parameters: all.filter((parameter) => parameter.shape.length < 2) },
-    ];
-    this.#options = { betas, epsilon };
+    this.#parameters = [...parameters];
+    this.#options = { betas, epsilon, weightDecay };
   }
 
-  /** Updates every parameter that has a gradient, and frees the gradients. */
-  step(learningRate: number): void {
-    this.#count++;
-    noGrad(() => scope(() => this.#groups.forEach((group) => this.#update(group, learningRate))));
+  /** Updates every one of the parameters (or of `among`) that has a gradient, and frees the gradients. */
+  step(learningRate: number, among: Iterable<Tensor> = this.#parameters): void {
+    noGrad(() => scope(() => this.#step(learningRate, [...among])));
   }
 
   [Symbol.dispose](): void {
-    for (const { average, squareAverage } of this.#states.values()) {
-      average.dispose();
-      squareAverage.dispose();
-    }
+    for (const state of this.#states.values()) Object.values(state).forEach((tensor: Tensor) => tensor.dispose());
     this.#states.clear();
-    this.#steps?.dispose();
-    this.#steps = null;
   }
 
-  #update(group: Group, learningRate: number): void {
-    const updates = group.parameters.flatMap((parameter) => {
+  #step(learningRate: number, among: readonly Tensor[]): void {
+    const updates = among.flatMap((parameter) => {
       const gradient = parameter.grad;
-      return gradient === null ? [] : [{ gradient, ...this.#stateOf(parameter) }];
+      return gradient === null ? [] : [{ parameter, gradient, ...this.#stateOf(parameter) }];
     });
-    const [first] = updates;
-    if (first === undefined) return;
-    const steps = this.#stepTensor(first.parameter);
+    if (updates.length === 0) return;
+    foreachAddScalar_(updates.map(({ steps }) => steps), 1);
+    const dense = updates.filter(({ gradient }) => !gradient.isSparse);
+    this.#update(dense.filter(({ parameter }) => isMatrix(parameter)), learningRate, this.#options.weightDecay);
+    this.#update(dense.filter(({ parameter }) => !isMatrix(parameter)), learningRate, 0);
+    for (const update of updates) if (update.gradient.isSparse) this.#updateRows(update, learningRate);
+    for (const { parameter } of updates) parameter.grad = null;
+  }
+
+  #update(updates: readonly Update[], learningRate: number, weightDecay: number): void {
+    if (updates.length === 0) return;
+    const { betas: [beta1, beta2], epsilon: eps } = this.#options;
     fusedAdamw_(
       updates.map(({ parameter }) => parameter),
       updates.map(({ gradient }) => gradient),
       updates.map(({ average }) => average),
       updates.map(({ squareAverage }) => squareAverage),
       [],
-      updates.map(() => steps),
-      {
-        lr: learningRate,
-        beta1: this.#options.betas[0],
-        beta2: this.#options.betas[1],
-        weightDecay: group.weightDecay,
-        eps: this.#options.epsilon,
-        amsgrad: false,
-        maximize: false,
-      },
+      updates.map(({ steps }) => steps),
+      { lr: learningRate, beta1, beta2, weightDecay, eps, amsgrad: false, maximize: false },
     );
-    for (const { parameter } of updates) parameter.grad = null;
   }
 
-  #stateOf(parameter: Tensor): ParameterState {
+  #updateRows({ gradient, parameter, average, squareAverage, steps }: Update, learningRate: number): void {
+    const merged = coalesce(gradient);
+    const [rows, values] = [view(sparseIndices(merged), [-1]), sparseValues(merged)];
+    const places = toTypedArray(rows) as BigInt64Array;
+    for (let start = 0; start < parameter.length(0); start += rowsPerChunk) {
+      const count = Math.min(rowsPerChunk, parameter.length(0) - start);
+      const [from, to] = [lowerBound(places, start), lowerBound(places, start + count)];
+      scope(() => {
+        const inChunk = (tensor: Tensor): Tensor => narrow(tensor, 0, start, count);
+        const chunk = zeros([count, values.length(1)], { dtype: values.dtype, device: values.device });
+        const offset = tensorFrom([start], { dtype: "int64", device: rows.device });
+        indexAdd_(chunk, 0, sub(narrow(rows, 0, from, to - from), offset), narrow(values, 0, from, to - from));
+        const update = {
+          parameter: inChunk(parameter),
+          gradient: chunk,
+          average: inChunk(average),
+          squareAverage: inChunk(squareAverage),
+          steps,
+        };
+        this.#update([update], learningRate, this.#options.weightDecay);
+      });
+    }
+  }
+
+  #stateOf(parameter: Tensor): State {
     const known = this.#states.get(parameter);
     if (known) return known;
-    const [average, squareAverage] = detachFromScope([zerosLike(parameter), zerosLike(parameter)] as const);
-    const state = { parameter, average, squareAverage };
-    this.#states.set(parameter, state);
+    const state = {
+      average: zerosLike(parameter),
+      squareAverage: zerosLike(parameter),
+      steps: tensorFrom([0], { shape: [], device: parameter.device }),
+    };
+    this.#states.set(parameter, detachFromScope(state));
     return state;
   }
+}
 
-  // All parameters have made the same number of steps: one tensor says it for all of them.
-  #stepTensor(parameter: Tensor): Tensor {
-    this.#steps ??= detachFromScope(tensorFrom([0], { shape: [], device: parameter.device }));
-    return fill_(this.#steps, this.#count);
+function isMatrix(parameter: Tensor): boolean {
+  return parameter.shape.length >= 2;
+}
+
+// The number of values in an ascending list that are below `bound`.
+function lowerBound(ascending: BigInt64Array, bound: number): number {
+  let [low, high] = [0, ascending.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ascending[middle] ?? 0n) < bound) low = middle + 1;
+    else high = middle;
   }
+  return low;
 }

@@ -16,7 +16,7 @@ import { type Device, threads } from "../torch/mod.ts";
 import { evaluate, type Metrics } from "./evaluate.ts";
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
 import { type Columns, encodeInChunks, labelledExamples, targetOf, type Task } from "./table_data.ts";
-import { train, type TrainEvent, type TrainOptions, type TrainResult } from "./train.ts";
+import { checkTrainOptions, train, type TrainEvent, type TrainOptions, type TrainResult } from "./train.ts";
 import { trainingRecordName, versions } from "./training_record.ts";
 
 /** Which positions carry gradients: k chosen ones of each sequence, or all. */
@@ -92,6 +92,7 @@ export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
  */
 export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult> {
   const { model, columns = {}, ...settings } = { ...defaults, ...options, k: selectionSize(options) };
+  checkTrainOptions(settings);
   checkOutputFolder(settings.outputDir);
   const tables = await readTables(options);
   const target = targetOf(tables.train, columns.label ?? "label", options.task);
@@ -121,6 +122,8 @@ const defaults = {
   learningRate: 5e-5,
   epochs: 3,
   warmupRatio: 0.1,
+  activations: "store",
+  optimizerInBackward: false,
   seed: 0,
   device: "cpu",
 } as const;

@@ -4,11 +4,12 @@ import { trainingBatches } from "../data/batches.ts";
 import { SeededRandom } from "../data/prng.ts";
 import { OptionError, TrainingError } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
-import { namedParameters } from "../nn/module.ts";
+import { type Module, namedParameters } from "../nn/module.ts";
 import { packBatch, type Sequence } from "../selective/batch.ts";
-import { type DropoutRandom, forward } from "../selective/forward.ts";
+import type { DropoutRandom } from "../selective/forward.ts";
+import { accumulateGradients, type ActivationMode, activationModes } from "../selective/gradients.ts";
 import { checkSelectionSize, type SelectionSize, selectPositions } from "../selective/positions.ts";
-import { backward, Generator, item, memory, resetPeakMemory, scope } from "../torch/mod.ts";
+import { Generator, memory, releaseMemory, resetPeakMemory, scope } from "../torch/mod.ts";
 import { AdamW, type AdamWOptions } from "./adamw.ts";
 import { evaluate, labelsOf, type Metrics } from "./evaluate.ts";
 import { lossOf } from "./loss.ts";
@@ -28,6 +29,13 @@ export interface TrainingData {
 export interface TrainOptions extends AdamWOptions {
   /** Positions of each sequence that carry gradients; `"all"` is full fine-tuning. Default 16. */
   readonly k?: SelectionSize;
+  /** Default `store`. */
+  readonly activations?: ActivationMode;
+  /**
+   * Whether each part's parameters are updated, and its gradients freed, as soon as backward has passed it: the
+   * gradients of the whole model then never exist together. Default false.
+   */
+  readonly optimizerInBackward?: boolean;
   /** Default 32. */
   readonly batchSize?: number;
   /** The highest learning rate. Default 5e-5. */
@@ -95,6 +103,7 @@ export async function train(
     return await run.execute();
   } finally {
     run[Symbol.dispose]();
+    releaseMemory();
   }
 }
 
@@ -115,7 +124,7 @@ class Run implements Disposable {
   constructor(classifier: Classifier, data: TrainingData, options: TrainOptions) {
     const { k = 16, batchSize = 32, epochs = 3, seed = 0 } = options;
     const { device } = classifier.model.backbone;
-    checkOptions(options);
+    checkTrainOptions(options);
     labelsOf(data.train);
     this.#classifier = classifier;
     this.#data = data;
@@ -173,7 +182,7 @@ class Run implements Disposable {
       totalSteps: this.#totalSteps,
     };
     const learningRate = linearSchedule(this.#step, schedule);
-    const loss = scope(() => this.#accumulate(examples));
+    const loss = scope(() => this.#accumulate(examples, learningRate));
     this.#optimizer.step(learningRate);
     this.#step++;
     const { liveBytes, peakBytes } = memory(this.#device);
@@ -191,21 +200,28 @@ class Run implements Disposable {
     });
   }
 
-  // Forward and backward: leaves the gradients at the parameters and returns the loss.
-  #accumulate(examples: readonly TrainingExample[]): number {
+  // Forward and backward: leaves the gradients at the parameters, or uses them up on the way, and returns the loss.
+  #accumulate(examples: readonly TrainingExample[], learningRate: number): number {
     const { model, target } = this.#classifier;
+    const { activations = "store", optimizerInBackward = false } = this.#options;
     const selected = selectPositions(examples.map(({ inputIds }) => inputIds.length), this.#k, this.#positions);
     const { device, dtype } = model.backbone;
     const batch = packBatch(examples, { selected, pooling: model.pooling, device, dtype });
-    const loss = lossOf(forward(model, batch, this.#dropout), labelsOf(examples), target);
-    const value = item(loss);
-    if (!Number.isFinite(value)) {
-      throw new TrainingError(
-        `the loss is ${value} at step ${this.#step + 1}: stopped before the weights changed; try a lower learning rate`,
-      );
-    }
-    backward(loss);
-    return value;
+    return accumulateGradients(model, batch, (logits) => lossOf(logits, labelsOf(examples), target), {
+      random: this.#dropout,
+      activations,
+      onLoss: (loss) => this.#refuseDivergence(loss),
+      ...(optimizerInBackward && {
+        onComplete: (part: Module) => this.#optimizer.step(learningRate, namedParameters(part).values()),
+      }),
+    });
+  }
+
+  #refuseDivergence(loss: number): void {
+    if (Number.isFinite(loss)) return;
+    throw new TrainingError(
+      `the loss is ${loss} at step ${this.#step + 1}: stopped before the weights changed; try a lower learning rate`,
+    );
   }
 
   async #evaluate(dev: readonly TrainingExample[]): Promise<void> {
@@ -214,10 +230,17 @@ class Run implements Disposable {
   }
 }
 
-function checkOptions(options: TrainOptions): void {
+/** Refuses options that cannot be, with what they have to be. Throws {@linkcode OptionError}. */
+export function checkTrainOptions(options: TrainOptions): void {
   const { k = 16, learningRate = 5e-5, warmupRatio = 0.1, batchSize = 32, epochs = 3, maxSteps = 1, seed = 0 } =
     options;
   checkSelectionSize(k);
+  const { activations = "store" } = options;
+  if (!activationModes.includes(activations)) {
+    throw new OptionError(
+      `activations are ${JSON.stringify(activations)}, they can be ${activationModes.join(" or ")}`,
+    );
+  }
   if (!(learningRate > 0 && Number.isFinite(learningRate))) {
     throw new OptionError(`the learning rate is ${learningRate}, it has to be above 0`);
   }

@@ -56,6 +56,13 @@ Deno.test("selective, mean, word labels, CSV: what train says of dev, eval says 
   await checkPredictions(at);
 });
 
+// The last digit of a logit depends on which texts happen to run together.
+function assertAlike(actual: string, expected: string): void {
+  const rounded = (lines: string): string =>
+    lines.replaceAll(/\d+\.\d+(e-\d+)?/g, (number) => Number(number).toFixed(5));
+  assert.equal(rounded(actual), rounded(expected));
+}
+
 async function checkPredictions(at: (name: string) => string): Promise<void> {
   const arguments_ = await succeed(["predict", "--model", at("out"), ...texts]);
   assert.match(
@@ -64,9 +71,9 @@ async function checkPredictions(at: (name: string) => string): Promise<void> {
   );
   const json = ["predict", "--model", at("out"), "--json", "--logits"];
   const lines = await succeed(json, { stdin: texts.join("\n") });
-  assert.equal(await succeed([...json, ...texts]), lines);
+  assertAlike(await succeed([...json, ...texts]), lines);
   const objects = texts.map((text) => JSON.stringify({ text })).join("\n") + "\n";
-  assert.equal(await succeed([...json, "--jsonl"], { stdin: objects }), lines);
+  assertAlike(await succeed([...json, "--jsonl"], { stdin: objects }), lines);
 
   const predictions = lines.trim().split("\n").map((line) => JSON.parse(line));
   assert.deepEqual(predictions.map(({ label }) => label), ["good", "bad", "bad"]);
@@ -77,7 +84,7 @@ async function checkPredictions(at: (name: string) => string): Promise<void> {
   saveClassifier(saved, at("again"), {});
   saved[Symbol.dispose]();
   using again = await loadPredictor(at("again"));
-  assert.deepEqual(await again.predict(texts), predictions);
+  assertAlike(JSON.stringify(await again.predict(texts)), JSON.stringify(predictions));
   await fail([...json, "--jsonl"], 1, /line 2: not a JSON object whose "text"/, { stdin: '{"text": "x"}\nfilm\n' });
 }
 

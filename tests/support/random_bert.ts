@@ -11,20 +11,23 @@ export interface RandomBertOptions {
   readonly dtype?: DType;
   readonly dropout?: number;
   readonly intermediateSize?: number;
+  /** Default 3. */
+  readonly numHiddenLayers?: number;
   readonly seed?: number;
 }
 
 /** The number of words that a random model knows. */
 export const vocabSize = 50;
 
-/** Two labels, three layers, hidden size 32, four heads; weights large enough that nothing is nearly linear. */
+/** Two labels, by default three layers, hidden size 32, four heads; weights large enough that nothing is nearly linear. */
 export function randomBert(options: RandomBertOptions = {}): Classifier {
-  const { dropout = 0, intermediateSize = 64, target = { labels: ["no", "yes"] }, ...others } = options;
+  const { dropout = 0, intermediateSize = 64, numHiddenLayers = 3, target = { labels: ["no", "yes"] }, ...others } =
+    options;
   const config = {
     model_type: "bert",
     vocab_size: vocabSize,
     hidden_size: 32,
-    num_hidden_layers: 3,
+    num_hidden_layers: numHiddenLayers,
     num_attention_heads: 4,
     intermediate_size: intermediateSize,
     max_position_embeddings: 256,

@@ -99,6 +99,7 @@ const cases: readonly Case[] = [
   },
   { name: "crossEntropyLoss", shapes: [[3, 4]], compute: (x) => ops.crossEntropyLoss(x, ids(2, 0, 2)) },
   { name: "mseLoss", shapes: [[3], [3]], compute: (x, y) => ops.mseLoss(x, y) },
+  { name: "indexAdd_", shapes: [[3, 2], [2, 2]], compute: (x, y) => ops.indexAdd_(copy(x), 0, ids(0, 2), y) },
   { name: "zero_", shapes: [[2]], compute: (x) => ops.add(ops.zero_(copy(x)), x) },
   { name: "fill_", shapes: [[2]], compute: (x) => ops.add(ops.fill_(copy(x), 3), x) },
 ];
@@ -108,6 +109,7 @@ const without: readonly (keyof typeof ops)[] = [
   ...(["empty", "zeros", "full", "arange", "emptyLike", "zerosLike", "normal_", "uniform_", "random_"] as const),
   ...(["viewDtype", "detach", "lessThanScalar", "logicalNot", "argmax", "isfinite", "all", "equal"] as const),
   ...(["runBackward", "requiresGrad_", "scalarOf", "fusedAdamw_"] as const),
+  ...(["coalesce", "sparseIndices", "sparseValues", "toDense", "foreachAddScalar_"] as const),
 ];
 
 for (const { name, of, shapes, compute } of cases) {

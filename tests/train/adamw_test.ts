@@ -1,7 +1,17 @@
 // AdamW and the linear schedule against PyTorch's and transformers' over 20 steps.
 
 import assert from "node:assert/strict";
-import { AdamW, linearSchedule, liveTensorCount, scope, type Tensor, tensorFrom, toNumbers } from "../../mod.ts";
+import {
+  AdamW,
+  backward,
+  linearSchedule,
+  liveTensorCount,
+  ops,
+  scope,
+  type Tensor,
+  tensorFrom,
+  toNumbers,
+} from "../../mod.ts";
 import { readFixture } from "../support/small_bert.ts";
 import { assertClose, assertNothingLeft } from "../support/torch.ts";
 
@@ -95,5 +105,26 @@ Deno.test("weight decay acts on matrices alone, and by the learning rate", () =>
     setGradients([matrix, vector], [[0], [0]]);
     optimizer.step(0.25);
     assert.deepEqual([toNumbers(matrix), toNumbers(vector)], [[7], [8]]);
+  });
+});
+
+Deno.test("a sparse gradient changes the weights as the dense one that it stands for, to the bit", async () => {
+  await assertNothingLeft(() => {
+    const [rows, size] = [5000, 4];
+    const weights = (sparse: boolean): number[] =>
+      scope(() => {
+        const initial = Array.from({ length: rows * size }, (_, index) => Math.sin(index));
+        const table = tensorFrom(initial, { shape: [rows, size], requiresGrad: true });
+        using optimizer = new AdamW([table]);
+        for (let step = 0; step < 4; step++) {
+          const indices = tensorFrom([3, 7, 3, 2047, 2048, 4999, 900 * step, 0], { dtype: "int64" });
+          const used = ops.embedding(table, indices, 0, false, sparse);
+          backward(ops.sum(ops.mul(used, used)));
+          assert.equal(table.grad?.isSparse, sparse);
+          optimizer.step(0.01);
+        }
+        return toNumbers(table);
+      });
+    assert.deepEqual(weights(true), weights(false));
   });
 });

@@ -103,6 +103,13 @@ Deno.test("the same seed gives the same weights to the bit, another seed others"
   assert.notDeepEqual(await trained({ seed: 4 }), first);
 });
 
+Deno.test("however activations and gradients are kept, the weights are the same to the bit", async () => {
+  const expected = await trained({ seed: 3 });
+  assert.deepEqual(await trained({ seed: 3, activations: "recompute" }), expected);
+  assert.deepEqual(await trained({ seed: 3, optimizerInBackward: true }), expected);
+  assert.deepEqual(await trained({ seed: 3, activations: "recompute", optimizerInBackward: true }), expected);
+});
+
 Deno.test("training changes every parameter, and leaves no gradient", async () => {
   using classifier = randomBert();
   const before = weights(classifier);
