@@ -45,7 +45,7 @@ export interface StepSettings {
 
 /** One way to train. */
 export interface MethodResult {
-  readonly method: "selective" | "full" | "peer";
+  readonly method: "full" | "selective" | "recompute" | "lean" | "peer";
   /** Added by the forward pass and live at its end. */
   readonly activationBytes: number;
   /** The most that was live in a step after the first: weights, gradients and optimizer state included. */

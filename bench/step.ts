@@ -56,7 +56,14 @@ function peer(python: string, { model, batchSize, length, threads }: StepSetting
 /** Measures in rounds of one step of each method, so that a slower spell of the machine hits all of them. */
 export async function measure(settings: StepSettings, python: string | undefined): Promise<StepResult> {
   const { k, steps, ...shared } = settings;
-  const workers = [startWorker("full", { ...shared, k: "all" }), startWorker("selective", { ...shared, k })];
+  const stored = { ...shared, k, activations: "store", optimizerInBackward: false } as const;
+  const recomputed = { ...stored, activations: "recompute" } as const;
+  const workers = [
+    startWorker("full", { ...stored, k: "all" }),
+    startWorker("selective", stored),
+    startWorker("recompute", recomputed),
+    startWorker("lean", { ...recomputed, optimizerInBackward: true }),
+  ];
   const runners = python === undefined ? workers : [...workers, peer(python, settings)];
   const measured = new Map(runners.map(({ method }) => [method, [] as Step[]]));
   try {
@@ -100,7 +107,13 @@ function summarize(method: MethodResult["method"], steps: readonly Step[], full:
 
 /** What a method is called in a table. */
 export function methodTitle(method: MethodResult["method"], k: number): string {
-  const titles = { selective: `Selective, k = ${k}`, full: "Full", peer: "Full, Hugging Face `transformers`" };
+  const titles = {
+    full: "Full",
+    selective: `Selective, k = ${k}`,
+    recompute: "The same, recomputed",
+    lean: "The same, optimizer in backward",
+    peer: "Full, Hugging Face `transformers`",
+  };
   return titles[method];
 }
 

@@ -1,10 +1,10 @@
 // One model in a process of its own: for each line on standard input it makes a training step and prints what it took.
 
 import {
+  accumulateGradients,
+  type ActivationMode,
   AdamW,
-  backward,
   type Classifier,
-  forward,
   Generator,
   initialize,
   lossOf,
@@ -25,6 +25,8 @@ import { configOf, type ModelName, modelSizes } from "./model_sizes.ts";
 export interface WorkerSettings {
   readonly model: ModelName;
   readonly k: SelectionSize;
+  readonly activations: ActivationMode;
+  readonly optimizerInBackward: boolean;
   readonly batchSize: number;
   readonly length: number;
   readonly threads: number;
@@ -39,6 +41,8 @@ export interface MeasuredStep {
   readonly activationBytes: number;
   readonly peakBytes: number;
 }
+
+const learningRate = 2e-5;
 
 class Trainee {
   readonly #optimizer: AdamW;
@@ -57,7 +61,7 @@ class Trainee {
     const started = performance.now();
     const [forwarded, activationBytes] = scope(() => this.#accumulate(restingBytes));
     const accumulated = performance.now();
-    this.#optimizer.step(2e-5);
+    this.#optimizer.step(learningRate);
     return {
       forward: (forwarded - started) / 1000,
       backward: (accumulated - forwarded) / 1000,
@@ -76,10 +80,18 @@ class Trainee {
       this.#positions,
     );
     const batch = packBatch(this.#batch, { selected, pooling: model.pooling });
-    const loss = lossOf(forward(model, batch, this.#dropout), this.#batch.map((_, index) => index % 2), target);
-    const [forwarded, activationBytes] = [performance.now(), memory().liveBytes - restingBytes];
-    backward(loss);
-    return [forwarded, activationBytes];
+    const labels = this.#batch.map((_, index) => index % 2);
+    const { activations, optimizerInBackward } = this.settings;
+    let measured = [NaN, NaN] as const;
+    accumulateGradients(model, batch, (logits) => lossOf(logits, labels, target), {
+      random: this.#dropout,
+      activations,
+      onLoss: () => measured = [performance.now(), memory().liveBytes - restingBytes],
+      ...(optimizerInBackward && {
+        onComplete: (part) => this.#optimizer.step(learningRate, namedParameters(part).values()),
+      }),
+    });
+    return measured;
   }
 }
 
