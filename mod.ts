@@ -4,7 +4,7 @@ export * from "./src/errors.ts";
 export { version } from "./src/version.ts";
 
 // LibTorch
-export { initialize, type InitializeOptions } from "./src/native/load.ts";
+export { initialize, type InitializeOptions, takeWarnings } from "./src/native/load.ts";
 export type { PrepareOptions } from "./src/native/prepare.ts";
 export type { OnProgress, SetupEvent } from "./src/native/progress.ts";
 

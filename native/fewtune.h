@@ -38,7 +38,7 @@ FT_API int32_t ft_tensor_set_grad(const int64_t* handle_and_grad);
 FT_API int32_t ft_hook_zero_grad_at(const int64_t* handle_and_mask);  // gradient becomes 0 where the mask is true
 
 // Memory
-FT_API void ft_memory_cpu(int64_t* out);  // live bytes, peak bytes, live allocations
+FT_API void ft_memory_cpu(int64_t* out);  // live bytes, peak bytes
 FT_API void ft_memory_cpu_reset_peak();
 FT_API void ft_memory_cpu_release();  // gives freed blocks back to the system
 FT_API int32_t ft_memory_device(int32_t type, int32_t index, int64_t* out);  // allocated, its peak, reserved, its peak

@@ -13,12 +13,10 @@ namespace {
 
 std::atomic<int64_t> live_bytes{0};
 std::atomic<int64_t> peak_bytes{0};
-std::atomic<int64_t> live_allocations{0};
 
 void count_allocation(void* data) {
   const auto bytes = static_cast<int64_t>(malloc_usable_size(data));
   const int64_t live = live_bytes.fetch_add(bytes) + bytes;
-  live_allocations.fetch_add(1);
   int64_t peak = peak_bytes.load();
   while (live > peak && !peak_bytes.compare_exchange_weak(peak, live)) {
   }
@@ -27,7 +25,6 @@ void count_allocation(void* data) {
 void free_counted(void* data) {
   if (!data) return;
   live_bytes.fetch_sub(static_cast<int64_t>(malloc_usable_size(data)));
-  live_allocations.fetch_sub(1);
   c10::free_cpu(data);
 }
 
@@ -66,7 +63,6 @@ c10::DeviceAllocator* allocator_of(int32_t type) {
 void ft_memory_cpu(int64_t* out) {
   out[0] = live_bytes.load();
   out[1] = peak_bytes.load();
-  out[2] = live_allocations.load();
 }
 
 void ft_memory_cpu_reset_peak() { peak_bytes.store(live_bytes.load()); }

@@ -19,7 +19,7 @@ export function demoCommand(): CommandUnknownOpts {
   return new Command("demo")
     .description("fine-tune MiniLM on real e-mails, from nothing")
     .option("--output-dir <dir>", "new folder for the model (default: out/demo, out/demo-2, ...)", folderName)
-    .option("--max-steps <count>", "stop after so many steps (default: 100)", wholeNumber(1))
+    .option("--max-steps <count>", "stop after so many steps (default: 80)", wholeNumber(1))
     .option("--threads <count>", "threads on the CPU (default: LibTorch's choice)", threadCount)
     .action(async ({ outputDir = freeFolder("out/demo"), maxSteps, threads }) => {
       checkOutputFolder(outputDir);

@@ -38,7 +38,7 @@ export async function prepareSpamDemo(onSetup?: OnProgress): Promise<SpamDemoPar
 export interface SpamDemoOptions {
   /** The folder to save to; it must not exist. */
   readonly outputDir: string;
-  /** Default 100. */
+  /** Default 80. */
   readonly maxSteps?: number | undefined;
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal;
@@ -75,7 +75,7 @@ export interface SpamDemoRun {
 
 const settings = { k: 16, batchSize: 32, learningRate: 3e-4, seed: 0, pooling: "mean" } as const;
 const maxLength = 256;
-const defaultSteps = 100;
+const defaultSteps = 80;
 
 /**
  * Fine-tunes selectively, tests, saves the model, and measures a step of full fine-tuning on the largest batch. The

@@ -131,6 +131,11 @@ export function check(status: number, doing: string): void {
   throw status === 2 ? new OutOfMemoryError(message) : new TorchError(message);
 }
 
+/** LibTorch's warnings since the last call, which would otherwise be printed: one a line, empty when there are none. */
+export function takeWarnings(): string {
+  return cString(shim().ft_take_warnings());
+}
+
 function lastError(): string {
   return cString(shim().ft_last_error()).replaceAll(/\s*\n\s*/g, " ").trim();
 }

@@ -1,4 +1,4 @@
-// The operators that Fewtune uses, each declared by the schema that LibTorch prints for it.
+// Operators ready to be called, each declared by the schema that LibTorch prints for it.
 //
 // A trailing underscore means in place, as in PyTorch. Declare further ones with `operator(schema)`.
 

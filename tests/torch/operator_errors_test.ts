@@ -8,6 +8,7 @@ import {
   OutOfMemoryError,
   SchemaError,
   scope,
+  takeWarnings,
   tensorFrom,
   TorchError,
 } from "../../mod.ts";
@@ -136,4 +137,14 @@ Deno.test("a disposed tensor is refused as an argument before anything is called
 Deno.test("more arguments than one call can take are refused", () => {
   assert.throws(() => ops.zeros(new Array(70_000).fill(1)), { name: "FewtuneError", message: /65536 slots/ });
   assertUsable();
+});
+
+Deno.test("LibTorch's warnings are kept and not printed", () => {
+  takeWarnings();
+  scope(() => {
+    const x = tensorFrom([1], { requiresGrad: true });
+    assert.equal(ops.mul(x, x).grad, null);
+  });
+  assert.match(takeWarnings(), /^The \.grad attribute of a Tensor that is not a leaf Tensor .*\n$/s);
+  assert.equal(takeWarnings(), "");
 });

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import {
+  type ActivationMode,
   type Classifier,
   liveTensorCount,
   memory,
@@ -158,6 +159,7 @@ function poison({ model }: Classifier): void {
 
 const badOptions: readonly (readonly [TrainOptions, RegExp])[] = [
   [{ k: 0 }, /^k is 0/],
+  [{ activations: "none" as ActivationMode }, /^activations are "none", they can be store or recompute/],
   [{ k: 2.5 }, /^k is 2\.5/],
   [{ learningRate: 0 }, /learning rate is 0/],
   [{ learningRate: Infinity }, /learning rate is Infinity/],
