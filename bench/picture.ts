@@ -4,7 +4,7 @@ import { methodTitle } from "./step.ts";
 import { type MethodResult, readResult, type StepResult } from "./results.ts";
 
 const width = 760;
-const chart = { left: 252, right: 650, top: 88, barHeight: 44, gap: 22 } as const;
+const chart = { left: 290, right: 660, top: 88, barHeight: 44, gap: 22 } as const;
 const fonts = "system-ui, 'Segoe UI', Helvetica, Arial, sans-serif";
 const ink = "#1f2933";
 const faint = "#5f6c7b";
