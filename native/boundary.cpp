@@ -3,25 +3,20 @@
 
 #include <dlfcn.h>
 
-#include <mutex>
-
 namespace {
 
-std::string last_error;
-std::string warnings;
-std::string taken_warnings;
-std::mutex warnings_mutex;
+thread_local std::string last_error;
+thread_local std::string warnings;
+thread_local std::string taken_warnings;
 
 // LibTorch prints its warnings unless somebody keeps them.
 struct KeepWarnings final : c10::WarningHandler {
   void process(const c10::Warning& warning) override {
-    std::lock_guard<std::mutex> lock(warnings_mutex);
     if (warnings.size() < (1 << 16)) warnings += warning.msg() + "\n";
   }
 };
 
-KeepWarnings keep_warnings;
-const bool warnings_kept = (c10::WarningUtils::set_warning_handler(&keep_warnings), true);
+KeepWarnings warning_keeper;
 
 }  // namespace
 
@@ -31,8 +26,9 @@ const char* ft_build_stamp() { return FEWTUNE_BUILD_STAMP; }
 
 const char* ft_last_error() { return last_error.c_str(); }
 
+void ft_keep_warnings() { c10::WarningUtils::set_warning_handler(&warning_keeper); }
+
 const char* ft_take_warnings() {
-  std::lock_guard<std::mutex> lock(warnings_mutex);
   taken_warnings.swap(warnings);
   warnings.clear();
   return taken_warnings.c_str();

@@ -2,7 +2,7 @@
 //
 // Values cross as 8-byte slots. A tensor or generator handle is a slot that owns one reference; 0 is "none".
 // Functions that return int32_t give a status: 0 fine, 1 LibTorch refused, 2 out of memory. After 1 or 2
-// ft_last_error() has the reason. No C++ exception ever leaves the shim. All calls come from one thread.
+// ft_last_error() has the reason. No C++ exception ever leaves the shim. Errors, warnings and grad mode are the thread's.
 #pragma once
 #include <stdint.h>
 
@@ -11,7 +11,8 @@
 // Build and errors
 FT_API const char* ft_build_stamp();  // "LibTorch version; ABI", as compiled in
 FT_API const char* ft_last_error();
-FT_API const char* ft_take_warnings();  // LibTorch's warnings since the last call, one a line
+FT_API void ft_keep_warnings();  // from now on LibTorch's warnings on this thread are kept and not printed
+FT_API const char* ft_take_warnings();  // those since the last call, one a line
 FT_API int32_t ft_open_library(const char* path);  // dlopen, symbols visible to LibTorch: its CUDA half
 
 // Operators, called by schema. Arguments are written one after the other:

@@ -74,8 +74,12 @@ async function endedOrStopped(
 ): Promise<{ code: number; stopped: boolean }> {
   let stopped = false;
   const stop = (): void => {
-    stopped = true;
-    child.kill("SIGTERM");
+    try {
+      child.kill("SIGTERM");
+      stopped = true;
+    } catch {
+      // It has ended by itself.
+    }
   };
   signal.addEventListener("abort", stop, { once: true });
   if (signal.aborted) stop();

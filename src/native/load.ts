@@ -109,6 +109,7 @@ function openShim(path: string, libtorch: LibTorch): Shim {
       `${path} was built for LibTorch ${stamp}, but ${libtorch.root} is ${libtorch.version}: run \`fewtune setup\` again`,
     );
   }
+  opened.ft_keep_warnings();
   return opened;
 }
 

@@ -3,6 +3,7 @@
 export const symbols = {
   ft_build_stamp: { parameters: [], result: "pointer" },
   ft_last_error: { parameters: [], result: "pointer" },
+  ft_keep_warnings: { parameters: [], result: "void" },
   ft_take_warnings: { parameters: [], result: "pointer" },
   ft_open_library: { parameters: ["buffer"], result: "i32" },
   ft_operator_find: { parameters: ["buffer", "buffer"], result: "pointer" },
