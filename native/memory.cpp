@@ -14,18 +14,14 @@ namespace {
 std::atomic<int64_t> live_bytes{0};
 std::atomic<int64_t> peak_bytes{0};
 
-void count_allocation(void* data) {
-  const auto bytes = static_cast<int64_t>(malloc_usable_size(data));
+// Each block begins with its size, in as many bytes as keep what follows aligned: what was asked for is what is counted.
+constexpr size_t kHeader = c10::gAlignment;
+
+void count_allocation(int64_t bytes) {
   const int64_t live = live_bytes.fetch_add(bytes) + bytes;
   int64_t peak = peak_bytes.load();
   while (live > peak && !peak_bytes.compare_exchange_weak(peak, live)) {
   }
-}
-
-void free_counted(void* data) {
-  if (!data) return;
-  live_bytes.fetch_sub(static_cast<int64_t>(malloc_usable_size(data)));
-  c10::free_cpu(data);
 }
 
 void* allocate_or_out_of_memory(size_t bytes) {
@@ -36,10 +32,24 @@ void* allocate_or_out_of_memory(size_t bytes) {
   }
 }
 
+void* allocate_counted(size_t bytes) {
+  if (bytes == 0) return nullptr;
+  auto* block = static_cast<char*>(allocate_or_out_of_memory(bytes + kHeader));
+  *reinterpret_cast<int64_t*>(block) = static_cast<int64_t>(bytes);
+  count_allocation(static_cast<int64_t>(bytes));
+  return block + kHeader;
+}
+
+void free_counted(void* data) {
+  if (!data) return;
+  char* block = static_cast<char*>(data) - kHeader;
+  live_bytes.fetch_sub(*reinterpret_cast<int64_t*>(block));
+  c10::free_cpu(block);
+}
+
 struct CountingAllocator final : c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
-    void* data = allocate_or_out_of_memory(bytes);
-    if (data) count_allocation(data);
+    void* data = allocate_counted(bytes);
     return {data, data, &free_counted, c10::Device(c10::DeviceType::CPU)};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &free_counted; }

@@ -6,7 +6,7 @@ import { type Device, deviceCode } from "./device.ts";
 
 /** Bytes of one device's tensors. */
 export interface MemoryStatistics {
-  /** Bytes in live tensors; on the CPU exactly what the system allocator set aside for them. */
+  /** Bytes in live tensors; on the CPU exactly what was asked for. */
   readonly liveBytes: number;
   /** The highest `liveBytes` since the last {@linkcode resetPeakMemory}. */
   readonly peakBytes: number;
