@@ -24,17 +24,17 @@ void count_allocation(int64_t bytes) {
   }
 }
 
-void* allocate_or_out_of_memory(size_t bytes) {
+char* allocate_block(size_t bytes) {
   try {
-    return c10::alloc_cpu(bytes);
-  } catch (const c10::Error& error) {
-    TORCH_CHECK_WITH(OutOfMemoryError, false, error.what_without_backtrace());
+    return static_cast<char*>(c10::alloc_cpu(bytes + kHeader));
+  } catch (const c10::Error&) {
+    TORCH_CHECK_WITH(OutOfMemoryError, false, "the system cannot give ", bytes, " bytes");
   }
 }
 
 void* allocate_counted(size_t bytes) {
   if (bytes == 0) return nullptr;
-  auto* block = static_cast<char*>(allocate_or_out_of_memory(bytes + kHeader));
+  char* block = allocate_block(bytes);
   *reinterpret_cast<int64_t*>(block) = static_cast<int64_t>(bytes);
   count_allocation(static_cast<int64_t>(bytes));
   return block + kHeader;
