@@ -45,7 +45,8 @@ export function accumulateGradients(
   return noGrad(() => scope(() => new Walk(model, batch, options).run(lossOf)));
 }
 
-// What a layer's backward step needs. `output` is the root of its graph, null when that has to be rebuilt.
+// What a layer's backward step needs. `output` is the root of its graph; null when that has to be rebuilt, for which
+// `randomState` is dropout's.
 interface Kept {
   readonly layer: TransformerLayer;
   readonly input: HiddenStates;
@@ -91,17 +92,17 @@ class Walk {
   #throughLayer(layer: TransformerLayer, input: HiddenStates, index: number): HiddenStates {
     const { activations = "store", random } = this.#options;
     const { layers } = this.#model.backbone;
-    const randomState = random?.selected.state();
     const run = (): HiddenStates =>
       runLayer(this.#model.backbone, layer, input, this.#batch, random, index === layers.length - 1);
     if (index < this.#lowest) return this.#asInput(replaceStates(input, run()), index + 1);
     if (activations === "recompute") {
-      this.#kept.push({ layer, input, output: null, randomState });
+      this.#kept.push({ layer, input, output: null, randomState: random?.selected.state() });
       return this.#asInput(run(), index + 1);
     }
     const output = withGrad(run);
     input.rest?.dispose();
-    this.#kept.push({ layer, input: { selected: input.selected, rest: null }, output: output.selected, randomState });
+    const kept = { selected: input.selected, rest: null };
+    this.#kept.push({ layer, input: kept, output: output.selected, randomState: undefined });
     return { selected: leaf(output.selected), rest: output.rest };
   }
 
