@@ -24,7 +24,14 @@ export { item, tensorFrom, type TensorOptions, toNumbers, toTypedArray } from ".
 // Models
 export { namedParameters, parameterBytes } from "./src/nn/module.ts";
 export { Classifier, randomClassifier, type RandomClassifierOptions, type Target } from "./src/models/classifier.ts";
-export type { Architecture, Backbone, Pooling, SequenceClassifier, TransformerLayer } from "./src/models/contract.ts";
+export type {
+  Architecture,
+  Backbone,
+  Pooling,
+  RowModule,
+  SequenceClassifier,
+  TransformerLayer,
+} from "./src/models/contract.ts";
 export { loadClassifier, type LoadOptions } from "./src/models/load.ts";
 export { checkOutputFolder, saveClassifier } from "./src/models/save.ts";
 
@@ -39,12 +46,18 @@ export { loadTokenizer, Tokenizer } from "./src/data/tokenizer.ts";
 export {
   packBatch,
   type PackedBatch,
+  packingFor,
   packMaskedBatch,
   type PackOptions,
   type Sequence,
 } from "./src/selective/batch.ts";
 export { type DropoutRandom, forward } from "./src/selective/forward.ts";
-export { accumulateGradients, type ActivationMode, type GradientOptions } from "./src/selective/gradients.ts";
+export {
+  accumulateGradients,
+  type ActivationMode,
+  type GradientOptions,
+  type Work,
+} from "./src/selective/gradients.ts";
 export { allPositions, type SelectionSize, selectPositions } from "./src/selective/positions.ts";
 
 // Training

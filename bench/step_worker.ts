@@ -11,6 +11,7 @@ import {
   memory,
   namedParameters,
   packBatch,
+  packingFor,
   randomClassifier,
   resetPeakMemory,
   scope,
@@ -79,7 +80,7 @@ class Trainee {
       this.settings.k,
       this.#positions,
     );
-    const batch = packBatch(this.#batch, { selected, pooling: model.pooling });
+    const batch = packBatch(this.#batch, { selected, ...packingFor(model) });
     const labels = this.#batch.map((_, index) => index % 2);
     const { activations, optimizerInBackward } = this.settings;
     let measured = [NaN, NaN] as const;

@@ -174,6 +174,8 @@ class BertModel implements Backbone {
   readonly device: Device;
   readonly dtype: DType;
   readonly attentionDropout: Dropout;
+  readonly isCausal = false;
+  readonly finalNorm = null;
   readonly layers: readonly BertLayer[];
   readonly embeddings: BertEmbeddings;
 

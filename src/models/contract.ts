@@ -24,6 +24,11 @@ export interface TransformerLayer extends Module {
   afterAttention(hidden: Tensor, context: Tensor, random: Generator | null): Tensor;
 }
 
+/** A module that maps each row `[N, d]` by itself. */
+export interface RowModule extends Module {
+  forward(rows: Tensor): Tensor;
+}
+
 /** An encoder without a head. */
 export interface Backbone extends Module {
   readonly hiddenSize: number;
@@ -33,8 +38,12 @@ export interface Backbone extends Module {
   readonly device: Device;
   readonly dtype: DType;
   readonly attentionDropout: Dropout;
+  /** Whether a position attends to none after it. */
+  readonly isCausal: boolean;
   readonly embeddings: Module;
   readonly layers: readonly TransformerLayer[];
+  /** What the last layer's output still goes through; null in a post-norm architecture. */
+  readonly finalNorm: RowModule | null;
   /** Embeds rows: `[N, hiddenSize]`. */
   embed(rows: RowInputs, random: Generator | null): Tensor;
 }

@@ -1,9 +1,9 @@
 // Packs sequences into a two-part batch: selected rows, the rest, and how the head pools them.
 
 import { OptionError } from "../errors.ts";
-import type { Pooling, RowInputs } from "../models/contract.ts";
+import type { Pooling, RowInputs, SequenceClassifier } from "../models/contract.ts";
 import { type Device, type DType, type Tensor, tensorFrom } from "../torch/mod.ts";
-import { type Layout, layOut, type Placement } from "./layout.ts";
+import { type Layout, layOut, type PartPositions, type Placement } from "./layout.ts";
 import { allPositions } from "./positions.ts";
 
 /** One tokenized example. */
@@ -32,8 +32,16 @@ export interface PackOptions {
   readonly device?: Device;
   /** The element type that the model computes in. Default float32. */
   readonly dtype?: DType;
+  /** Whether a position attends to none after it: the model's {@linkcode Backbone.isCausal}. Default false. */
+  readonly isCausal?: boolean;
   /** See {@linkcode layOut}. Default: 1024 on the CPU, everything in one block on a GPU. */
   readonly rowsPerBlock?: number;
+}
+
+/** The options that a model decides. */
+export function packingFor({ pooling, backbone }: SequenceClassifier): Omit<PackOptions, "selected" | "rowsPerBlock"> {
+  const { device, dtype, isCausal } = backbone;
+  return { pooling, device, dtype, isCausal };
 }
 
 // A position of the batch: sequence (in the caller's order) and place in it.
@@ -62,21 +70,16 @@ function pack(
   options: PackOptions,
 ): PackedBatch {
   checkSelections(sequences, options.selected);
-  const { device = "cpu", dtype = "float32", rowsPerBlock = device === "cpu" ? 1024 : Infinity } = options;
+  const { device = "cpu", dtype = "float32", isCausal = false } = options;
+  const { rowsPerBlock = device === "cpu" ? 1024 : Infinity } = options;
   const order = sequences.keys().toArray().sort((a, b) => lengthOf(sequences, b) - lengthOf(sequences, a));
-  const selected = order.flatMap((sequence) =>
-    (withGradient[sequence] ?? []).map((position) => ({ sequence, position }))
-  );
-  const rest = order.flatMap((sequence) =>
-    others(sequence, lengthOf(sequences, sequence), withGradient[sequence] ?? [])
-  );
-  const counts = order.map((sequence) => {
-    const count = withGradient[sequence]?.length ?? 0;
-    return { selected: count, rest: lengthOf(sequences, sequence) - count };
-  });
+  const parts = order.map((sequence) => split(lengthOf(sequences, sequence), withGradient[sequence] ?? []));
+  const places = (part: keyof PartPositions): Place[] =>
+    order.flatMap((sequence, index) => (parts[index]?.[part] ?? []).map((position) => ({ sequence, position })));
+  const [selected, rest] = [places("selected"), places("rest")];
   return {
     size: sequences.length,
-    layout: layOut(counts, rowsPerBlock, { device, dtype }),
+    layout: layOut(parts, { rowsPerBlock, isCausal, device, dtype }),
     selected: rowInputs(sequences, selected, device),
     rest: rowInputs(sequences, rest, device),
     pool: poolingMatrix(selected, options.pooling === "cls" ? pooled.map(() => [0]) : pooled, { device, dtype }),
@@ -105,11 +108,10 @@ function lengthOf(sequences: readonly Sequence[], sequence: number): number {
   return sequences[sequence]?.inputIds.length ?? 0;
 }
 
-function others(sequence: number, length: number, selected: readonly number[]): Place[] {
+function split(length: number, selected: readonly number[]): PartPositions {
   const taken = new Set(selected);
-  return Array.from({ length }, (_, position) => ({ sequence, position })).filter(({ position }) =>
-    !taken.has(position)
-  );
+  const rest = Array.from({ length }, (_, position) => position).filter((position) => !taken.has(position));
+  return { selected, rest };
 }
 
 function rowInputs(sequences: readonly Sequence[], places: readonly Place[], device: Device): RowInputs {

@@ -42,7 +42,20 @@ export interface DropoutRandom {
 export function forward(model: SequenceClassifier, batch: PackedBatch, random: DropoutRandom | null): Tensor {
   return scope(() => {
     const { selected } = encode(model.backbone, batch, random);
-    return model.classify(matmul(batch.pool, selected), random?.selected ?? null);
+    return classify(model, batch, selected, random);
+  });
+}
+
+/** Logits of the last layer's selected rows. */
+export function classify(
+  model: SequenceClassifier,
+  batch: PackedBatch,
+  last: Tensor,
+  random: DropoutRandom | null,
+): Tensor {
+  return scope(() => {
+    const states = model.backbone.finalNorm?.forward(last) ?? last;
+    return model.classify(matmul(batch.pool, states), random?.selected ?? null);
   });
 }
 
@@ -132,7 +145,8 @@ function runBlock(at: BlockOfLayer, rest: Tensor | null, restOutput: Tensor | nu
     const key = join(projected.key, (input) => layer.key.forward(input));
     const value = join(projected.value, (input) => layer.value.forward(input));
     const attend = (query: Tensor, part: PartOfBlock, generator: Generator | null): Tensor => {
-      const options = { bias: block.bias, dropout: model.attentionDropout, random: generator };
+      const bias = part === block.rest ? block.restBias : block.selectedBias;
+      const options = { bias, dropout: model.attentionDropout, random: generator };
       return withoutPadding(attention(inHeads(query, part), key, value, options), part);
     };
     if (restOutput !== null && restRows !== null && restInput !== null) {

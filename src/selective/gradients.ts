@@ -2,9 +2,9 @@
 
 import type { Backbone, SequenceClassifier, TransformerLayer } from "../models/contract.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
-import { backward, detach, item, matmul, noGrad, requiresGrad_, scope, type Tensor, withGrad } from "../torch/mod.ts";
+import { backward, detach, item, noGrad, requiresGrad_, scope, type Tensor, withGrad } from "../torch/mod.ts";
 import type { PackedBatch } from "./batch.ts";
-import { type DropoutRandom, embed, type HiddenStates, runLayer } from "./forward.ts";
+import { classify, type DropoutRandom, embed, type HiddenStates, runLayer } from "./forward.ts";
 
 /** The ways to have activations for backward. */
 export const activationModes = ["store", "recompute"] as const;
@@ -16,6 +16,13 @@ export const activationModes = ["store", "recompute"] as const;
  */
 export type ActivationMode = typeof activationModes[number];
 
+/** A piece of a step's work: of one layer, of the embeddings (-1), or of the head (the number of layers). */
+export interface Work {
+  /** The forward pass of the rest, which has no gradients; that of the selected rows; or backward, with its rebuilding. */
+  readonly kind: "restForward" | "selectedForward" | "backward";
+  readonly layer: number;
+}
+
 /** How {@linkcode accumulateGradients} works. */
 export interface GradientOptions {
   /** Null: no dropout. */
@@ -26,6 +33,8 @@ export interface GradientOptions {
   readonly onLoss?: (loss: number) => void;
   /** Told of each part of the model as soon as its gradients are complete: the head's, each layer's, the embeddings'. */
   readonly onComplete?: (part: Module) => void;
+  /** Told of each piece of work as it ends, before {@linkcode GradientOptions.onComplete}. */
+  readonly onWork?: (work: Work) => void;
 }
 
 /**
@@ -85,7 +94,11 @@ class Walk {
   #forward(): Tensor {
     const { layers } = this.#model.backbone;
     let hidden = this.#asInput(embed(this.#model.backbone, this.#batch, this.#options.random), 0);
-    layers.forEach((layer, index) => hidden = this.#throughLayer(layer, hidden, index));
+    this.#tell("selectedForward", -1);
+    layers.forEach((layer, index) => {
+      hidden = this.#throughLayer(layer, hidden, index);
+      this.#tell("selectedForward", index);
+    });
     return hidden.selected;
   }
 
@@ -118,14 +131,17 @@ class Walk {
     const { onComplete, onLoss, random } = this.#options;
     const loss = scope(() =>
       withGrad(() => {
-        const total = lossOf(this.#model.classify(matmul(this.#batch.pool, last), random?.selected ?? null));
+        const total = lossOf(classify(this.#model, this.#batch, last, random));
         const value = item(total);
+        this.#tell("selectedForward", this.#model.backbone.layers.length);
         onLoss?.(value);
         backward(total);
         return value;
       })
     );
+    this.#tell("backward", this.#model.backbone.layers.length);
     onComplete?.(this.#model.head);
+    if (this.#model.backbone.finalNorm) onComplete?.(this.#model.backbone.finalNorm);
     return loss;
   }
 
@@ -136,6 +152,7 @@ class Walk {
       const atInput = this.#backThrough(kept, gradient);
       gradient.dispose();
       gradient = atInput;
+      this.#tell("backward", this.#model.backbone.layers.indexOf(kept.layer));
       this.#options.onComplete?.(kept.layer);
     }
     return gradient;
@@ -162,7 +179,12 @@ class Walk {
     scope(() => {
       backward(withGrad(() => backbone.embed(this.#batch.selected, random?.selected ?? null)), { gradient });
     });
+    this.#tell("backward", -1);
     onComplete?.(backbone.embeddings);
+  }
+
+  #tell(kind: Work["kind"], layer: number): void {
+    this.#options.onWork?.({ kind, layer });
   }
 }
 

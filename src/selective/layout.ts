@@ -16,8 +16,12 @@ export interface Block {
   readonly sequences: number;
   readonly selected: PartOfBlock;
   readonly rest: PartOfBlock;
-  /** `[sequences, 1, 1, selected.width + rest.width]`: -Infinity at padding; null when there is none. */
-  readonly bias: Tensor | null;
+  /**
+   * What the scores of each part's queries get added, `[sequences, 1, 1 or queries, selected.width + rest.width]`:
+   * -Infinity at padding and, in a causal model, at later positions; null when nothing is hidden.
+   */
+  readonly selectedBias: Tensor | null;
+  readonly restBias: Tensor | null;
 }
 
 /** Rows of all blocks, in order. */
@@ -27,10 +31,10 @@ export interface Layout {
   readonly blocks: readonly Block[];
 }
 
-/** Numbers of selected and other positions of one sequence. */
-export interface PartCounts {
-  readonly selected: number;
-  readonly rest: number;
+/** The selected and the other positions of one sequence. */
+export interface PartPositions {
+  readonly selected: readonly number[];
+  readonly rest: readonly number[];
 }
 
 /** Where a batch's tensors are, and the type of those that the model computes with. */
@@ -39,14 +43,21 @@ export interface Placement {
   readonly dtype: DType;
 }
 
+/** How sequences are laid out. */
+export interface LayoutOptions extends Placement {
+  readonly rowsPerBlock: number;
+  /** Whether a position sees none after it. */
+  readonly isCausal: boolean;
+}
+
 /**
  * Lays sequences out in blocks of at most `rowsPerBlock` positions (and at least one sequence). Blocks bound the
  * workspace of attention and of everything that runs without gradients.
  */
-export function layOut(counts: readonly PartCounts[], rowsPerBlock: number, where: Placement): Layout {
+export function layOut(sequences: readonly PartPositions[], options: LayoutOptions): Layout {
   let [selectedRows, restRows] = [0, 0];
-  const blocks = divide(counts, rowsPerBlock).map((inBlock) => {
-    const block = layOutBlock(inBlock, selectedRows, restRows, where);
+  const blocks = divide(sequences, options.rowsPerBlock).map((inBlock) => {
+    const block = layOutBlock(inBlock, selectedRows, restRows, options);
     selectedRows += block.selected.count;
     restRows += block.rest.count;
     return block;
@@ -54,27 +65,31 @@ export function layOut(counts: readonly PartCounts[], rowsPerBlock: number, wher
   return { selectedRows, restRows, blocks };
 }
 
-function divide(counts: readonly PartCounts[], rowsPerBlock: number): PartCounts[][] {
-  const blocks: PartCounts[][] = [];
+function divide(sequences: readonly PartPositions[], rowsPerBlock: number): PartPositions[][] {
+  const blocks: PartPositions[][] = [];
   let rows = 0;
-  for (const count of counts) {
-    rows += count.selected + count.rest;
+  for (const sequence of sequences) {
+    const length = sequence.selected.length + sequence.rest.length;
+    rows += length;
     if (blocks.length === 0 || rows > rowsPerBlock) {
       blocks.push([]);
-      rows = count.selected + count.rest;
+      rows = length;
     }
-    blocks.at(-1)?.push(count);
+    blocks.at(-1)?.push(sequence);
   }
   return blocks;
 }
 
-function layOutBlock(counts: readonly PartCounts[], selectedStart: number, restStart: number, where: Placement): Block {
-  const [selectedCounts, restCounts] = [counts.map((count) => count.selected), counts.map((count) => count.rest)];
-  const selected = layOutPart(selectedCounts, selectedStart, where.device);
-  const rest = layOutPart(restCounts, restStart, where.device);
-  const isPadded = selected.padding !== null || rest.padding !== null;
-  const bias = isPadded ? paddingBias(counts, selected.width, rest.width, where) : null;
-  return { sequences: counts.length, selected, rest, bias };
+function layOutBlock(
+  sequences: readonly PartPositions[],
+  selectedStart: number,
+  restStart: number,
+  options: LayoutOptions,
+): Block {
+  const counts = (part: "selected" | "rest"): number[] => sequences.map((sequence) => sequence[part].length);
+  const selected = layOutPart(counts("selected"), selectedStart, options.device);
+  const rest = layOutPart(counts("rest"), restStart, options.device);
+  return { sequences: sequences.length, selected, rest, ...biases(sequences, selected, rest, options) };
 }
 
 function layOutPart(counts: readonly number[], start: number, device: Device): PartOfBlock {
@@ -97,20 +112,45 @@ function paddingIndices(counts: readonly number[], width: number, device: Device
   return { toBlock: tensorFrom(toBlock, { device }), fromBlock: tensorFrom(BigInt64Array.from(fromBlock), { device }) };
 }
 
-function paddingBias(
-  counts: readonly PartCounts[],
-  selectedWidth: number,
-  restWidth: number,
-  where: Placement,
-): Tensor {
-  const width = selectedWidth + restWidth;
-  const bias = new Float32Array(counts.length * width);
-  counts.forEach(({ selected, rest }, sequence) => {
-    const row = bias.subarray(sequence * width, (sequence + 1) * width);
-    row.fill(-Infinity, selected, selectedWidth);
-    row.fill(-Infinity, selectedWidth + rest);
+function biases(
+  sequences: readonly PartPositions[],
+  selected: PartOfBlock,
+  rest: PartOfBlock,
+  { isCausal, ...where }: LayoutOptions,
+): Pick<Block, "selectedBias" | "restBias"> {
+  const keys = sequences.map((sequence) => [
+    ...padded(sequence.selected, selected.width),
+    ...padded(sequence.rest, rest.width),
+  ]);
+  if (isCausal) {
+    const causal = (part: "selected" | "rest", width: number): Tensor =>
+      bias(keys, sequences.map((sequence) => padded(sequence[part], width)), where);
+    return { selectedBias: causal("selected", selected.width), restBias: causal("rest", rest.width) };
+  }
+  const isPadded = selected.padding !== null || rest.padding !== null;
+  const shared = isPadded ? bias(keys, sequences.map(() => [null]), where) : null;
+  return { selectedBias: shared, restBias: shared };
+}
+
+// A query's position, or null for one that sees every position.
+type QueryPosition = number | null;
+
+function padded(positions: readonly number[], width: number): QueryPosition[] {
+  return [...positions, ...new Array<null>(width - positions.length).fill(null)];
+}
+
+function bias(keys: readonly QueryPosition[][], queries: readonly QueryPosition[][], where: Placement): Tensor {
+  const [queryCount, keyCount] = [queries[0]?.length ?? 0, keys[0]?.length ?? 0];
+  const values = new Float32Array(keys.length * queryCount * keyCount);
+  let at = 0;
+  queries.forEach((positions, sequence) => {
+    for (const query of positions) {
+      for (const key of keys[sequence] ?? []) {
+        values[at++] = key === null || (query !== null && key > query) ? -Infinity : 0;
+      }
+    }
   });
-  return tensorFrom(bias, { shape: [counts.length, 1, 1, width], ...where });
+  return tensorFrom(values, { shape: [keys.length, 1, queryCount, keyCount], ...where });
 }
 
 /** A block's rows of a packed tensor `[N, d]`, as a view. */

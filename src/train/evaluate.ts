@@ -5,7 +5,7 @@ import { DataError } from "../errors.ts";
 import { accuracy, f1, macroF1, majorityAccuracy, matthews } from "../metrics/classification.ts";
 import { pearson, spearman } from "../metrics/regression.ts";
 import type { Classifier, Target } from "../models/classifier.ts";
-import { packBatch, type Sequence } from "../selective/batch.ts";
+import { packBatch, packingFor, type Sequence } from "../selective/batch.ts";
 import { forward } from "../selective/forward.ts";
 import { allPositions } from "../selective/positions.ts";
 import { item, noGrad, scope, type Tensor, tensorFrom, toNumbers } from "../torch/mod.ts";
@@ -53,8 +53,7 @@ function logitsOf({ model }: Classifier, sequences: readonly Sequence[]): number
   return noGrad(() =>
     scope(() => {
       const selected = allPositions(sequences.map(({ inputIds }) => inputIds.length));
-      const { device, dtype } = model.backbone;
-      const batch = packBatch(sequences, { selected, pooling: model.pooling, device, dtype });
+      const batch = packBatch(sequences, { selected, ...packingFor(model) });
       const values = toNumbers(forward(model, batch, null));
       return sequences.map((_, row) => values.slice(row * model.numLabels, (row + 1) * model.numLabels));
     })

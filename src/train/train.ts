@@ -5,7 +5,7 @@ import { SeededRandom } from "../data/prng.ts";
 import { OptionError, TrainingError } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
-import { packBatch, type Sequence } from "../selective/batch.ts";
+import { packBatch, packingFor, type Sequence } from "../selective/batch.ts";
 import type { DropoutRandom } from "../selective/forward.ts";
 import { accumulateGradients, type ActivationMode, activationModes } from "../selective/gradients.ts";
 import { checkSelectionSize, type SelectionSize, selectPositions } from "../selective/positions.ts";
@@ -205,8 +205,7 @@ class Run implements Disposable {
     const { model, target } = this.#classifier;
     const { activations = "store", optimizerInBackward = false } = this.#options;
     const selected = selectPositions(examples.map(({ inputIds }) => inputIds.length), this.#k, this.#positions);
-    const { device, dtype } = model.backbone;
-    const batch = packBatch(examples, { selected, pooling: model.pooling, device, dtype });
+    const batch = packBatch(examples, { selected, ...packingFor(model) });
     return accumulateGradients(model, batch, (logits) => lossOf(logits, labelsOf(examples), target), {
       random: this.#dropout,
       activations,
