@@ -51,13 +51,15 @@ export {
   type PackOptions,
   type Sequence,
 } from "./src/selective/batch.ts";
-export { type DropoutRandom, forward } from "./src/selective/forward.ts";
+export type { DropoutRandom } from "./src/selective/attend.ts";
+export { forward } from "./src/selective/forward.ts";
 export {
   accumulateGradients,
   type ActivationMode,
   type GradientOptions,
   type Work,
 } from "./src/selective/gradients.ts";
+export type { KeptStates } from "./src/selective/kept_states.ts";
 export { allPositions, type SelectionSize, selectPositions } from "./src/selective/positions.ts";
 
 // Training

@@ -103,7 +103,7 @@ class BertEmbeddings implements Module {
   }
 }
 
-// Dense, dropout, the residual added, LayerNorm: how both halves of a layer end.
+// Dropout, the residual added, LayerNorm: how both halves of a layer end, after a dense map.
 class ResidualOutput implements Module {
   readonly children: Readonly<Record<string, Module>>;
   readonly #dense: Linear;
@@ -117,10 +117,11 @@ class ResidualOutput implements Module {
     this.children = { dense: this.#dense, LayerNorm: this.#norm };
   }
 
-  forward(input: Tensor, residual: Tensor, random: Generator | null): Tensor {
+  /** Of `input`, or of `activation(input)`, and the residual. */
+  forward(input: Tensor, residual: Tensor, random: Generator | null, activation: Activation | null = null): Tensor {
     return scope(() => {
-      const output = this.#dropout.applyInPlace(this.#dense.forward(input), random);
-      return this.#norm.forward(add_(output, residual));
+      const dense = activation ? this.#dense.forwardActivated(input, activation) : this.#dense.forward(input);
+      return this.#norm.forward(add_(this.#dropout.applyInPlace(dense, random), residual));
     });
   }
 }
@@ -159,8 +160,7 @@ class BertLayer implements TransformerLayer {
   afterAttention(hidden: Tensor, context: Tensor, random: Generator | null): Tensor {
     return scope(() => {
       const attended = this.#attentionOutput.forward(context, hidden, random);
-      const inner = scope(() => this.#activation(this.#intermediate.forward(attended)));
-      return this.#output.forward(inner, attended, random);
+      return this.#output.forward(this.#intermediate.forward(attended), attended, random, this.#activation);
     });
   }
 }

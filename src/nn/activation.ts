@@ -3,18 +3,28 @@
 import { CheckpointError } from "../errors.ts";
 import { gelu, gelu_, isGradEnabled, relu, relu_, type Tensor } from "../torch/mod.ts";
 
-/** Applies the function; where no backward pass will read the input, in the input's own memory. */
-export type Activation = (input: Tensor) => Tensor;
+/** An activation function. */
+export interface Activation {
+  /** Applies it; where no backward pass will read the input, in the input's own memory. */
+  readonly apply: (input: Tensor) => Tensor;
+  /** Which GELU it is, if it is one: a linear map after it then need not keep its output. */
+  readonly gelu?: "none" | "tanh";
+}
+
+const geluTanh: Activation = geluActivation("tanh");
 
 const activations: Readonly<Record<string, Activation>> = {
-  gelu: (input) => isGradEnabled() ? gelu(input) : gelu_(input),
+  gelu: geluActivation("none"),
   gelu_new: geluTanh,
   gelu_pytorch_tanh: geluTanh,
-  relu: (input) => isGradEnabled() ? relu(input) : relu_(input),
+  relu: { apply: (input) => isGradEnabled() ? relu(input) : relu_(input) },
 };
 
-function geluTanh(input: Tensor): Tensor {
-  return isGradEnabled() ? gelu(input, { approximate: "tanh" }) : gelu_(input, { approximate: "tanh" });
+function geluActivation(approximate: "none" | "tanh"): Activation {
+  return {
+    apply: (input) => isGradEnabled() ? gelu(input, { approximate }) : gelu_(input, { approximate }),
+    gelu: approximate,
+  };
 }
 
 /** The activation that a configuration names, for example `gelu`. */

@@ -41,12 +41,18 @@ export function splitHeads(block: Tensor, heads: number): Tensor {
  */
 export function attention(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions): Tensor {
   return scope(() => {
-    const context = options.dropout.isActive(options.random)
-      ? attentionWithDropout(query, key, value, options)
-      : scaledDotProductAttention(query, key, value, options.bias);
-    const [batch, heads, length, size] = [query.length(0), query.length(1), query.length(2), query.length(3)];
-    return reshape(transpose(context, 1, 2), [batch * length, heads * size]);
+    return joinHeads(
+      options.dropout.isActive(options.random)
+        ? attentionWithDropout(query, key, value, options)
+        : scaledDotProductAttention(query, key, value, options.bias),
+    );
   });
+}
+
+/** `[B, heads, L, d / heads]` as rows `[B * L, d]`. */
+export function joinHeads(heads: Tensor): Tensor {
+  const [batch, count, length, size] = [heads.length(0), heads.length(1), heads.length(2), heads.length(3)];
+  return scope(() => reshape(transpose(heads, 1, 2), [batch * length, count * size]));
 }
 
 function attentionWithDropout(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions): Tensor {

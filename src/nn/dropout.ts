@@ -52,6 +52,21 @@ export class Dropout {
     if (!this.isActive(random)) return input;
     return scope(() => byteDropout_(input, drawNoise(input, random), this.#threshold));
   }
+
+  /** What {@linkcode Dropout.applyNoise} decides by, for a tensor of `like`'s size; null: nothing is dropped. */
+  draw(like: Tensor, random: Generator | null): Tensor | null {
+    return this.isActive(random) ? scope(() => drawNoise(like, random)) : null;
+  }
+
+  /** A tensor with the elements dropped that the noise decides: in forward and backward the same ones. */
+  applyNoise(input: Tensor, noise: Tensor | null): Tensor {
+    return noise === null ? input : byteDropout(input, noise, this.#threshold);
+  }
+
+  /** The same in the input's own memory. */
+  applyNoiseInPlace(input: Tensor, noise: Tensor | null): Tensor {
+    return noise === null ? input : byteDropout_(input, noise, this.#threshold);
+  }
 }
 
 // A random byte for each element, eight drawn at a time.

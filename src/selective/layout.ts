@@ -1,6 +1,17 @@
 // The layout of a packed two-part batch: which rows belong to which sequence, in blocks that attention works on.
 
-import { type Device, type DType, indexSelect, narrow, type Tensor, tensorFrom, view } from "../torch/mod.ts";
+import {
+  type Device,
+  type DType,
+  indexAdd_,
+  indexSelect,
+  narrow,
+  scope,
+  type Tensor,
+  tensorFrom,
+  view,
+  zeros,
+} from "../torch/mod.ts";
 
 /** Where one part's rows of a block lie, and how they become a rectangle `[sequences, width]`. */
 export interface PartOfBlock {
@@ -164,7 +175,18 @@ export function toRectangle(rows: Tensor, part: PartOfBlock): Tensor {
   return view(filled, [part.width === 0 ? 0 : filled.length(0) / part.width, part.width, rows.length(1)]);
 }
 
+/** The same with zeros as padding: for gradients, to which padding must not add. */
+export function toZeroRectangle(rows: Tensor, part: PartOfBlock): Tensor {
+  const { padding, width } = part;
+  if (padding === null) return toRectangle(rows, part);
+  return scope(() => {
+    const [count, size] = [padding.toBlock.size, rows.length(1)];
+    const filled = zeros([count, size], { dtype: rows.dtype, device: rows.device });
+    return view(indexAdd_(filled, 0, padding.fromBlock, rows), [count / width, width, size]);
+  });
+}
+
 /** A rectangle's rows `[sequences * width, d]` without its padding. */
-export function withoutPadding(rows: Tensor, part: PartOfBlock): Tensor {
+export function fromRectangle(rows: Tensor, part: PartOfBlock): Tensor {
   return part.padding === null ? rows : indexSelect(rows, 0, part.padding.fromBlock);
 }

@@ -130,6 +130,9 @@ export const linear = operator(
 export const softmax = operator(
   "aten::softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor",
 );
+export const softmaxBackward = operator(
+  "aten::_softmax_backward_data(Tensor grad_output, Tensor output, int dim, ScalarType input_dtype) -> Tensor",
+);
 export const logSoftmax = operator(
   "aten::log_softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor",
 );

@@ -6,7 +6,7 @@ import { OptionError, TrainingError } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { packBatch, packingFor, type Sequence } from "../selective/batch.ts";
-import type { DropoutRandom } from "../selective/forward.ts";
+import type { DropoutRandom } from "../selective/attend.ts";
 import { accumulateGradients, type ActivationMode, activationModes } from "../selective/gradients.ts";
 import { checkSelectionSize, type SelectionSize, selectPositions } from "../selective/positions.ts";
 import { Generator, memory, releaseMemory, resetPeakMemory, scope } from "../torch/mod.ts";

@@ -1,68 +1,105 @@
-// What is kept for backward: for an unselected position its key and value, for a selected one the layer's activations.
+// What is kept for backward, to the byte: one operator on whole sequences inside the graph would show.
 
 import assert from "node:assert/strict";
-import { type DropoutRandom, forward, Generator, memory, packBatch, scope } from "../../mod.ts";
+import { accumulateGradients, Generator, type GradientOptions, memory, ops, scope } from "../../mod.ts";
 import { randomBert, randomSequences } from "../support/random_bert.ts";
+import { pack, takeGradients } from "../support/small_bert.ts";
 import { assertNothingLeft } from "../support/torch.ts";
 
-const [sequences, layers, heads, hiddenSize, intermediateSize, float] = [4, 3, 4, 32, 512, 4];
-// The system allocator rounds each of a few dozen allocations up.
-const slack = 2048;
+const [sequences, hiddenSize, intermediateSize, float] = [4, 32, 64, 4];
 
-/** Bytes that are live after a forward pass of four sequences, and that were not before. */
-function activations(length: number, k: number, dropout = 0): number {
-  using classifier = randomBert({ dropout, intermediateSize });
+interface Setting extends Pick<GradientOptions, "activations" | "keptStates"> {
+  readonly numHiddenLayers: number;
+  readonly length: number;
+  readonly k: number;
+  readonly dropout?: number;
+}
+
+/** Bytes that are live at the end of forward, and that were not before. */
+function keptBytes({ numHiddenLayers, length, k, dropout = 0, ...options }: Setting): number {
+  using classifier = randomBert({ dropout, numHiddenLayers, intermediateSize });
   using selected = new Generator(1);
   using rest = new Generator(2);
-  const random: DropoutRandom = { selected, rest };
   return scope(() => {
     const positions = Array.from({ length: k }, (_, position) => position);
-    const batch = packBatch(randomSequences(new Array(sequences).fill(length)), {
-      ...{ selected: new Array(sequences).fill(positions), pooling: "mean", rowsPerBlock: Infinity },
+    const lengths = new Array<number>(sequences).fill(length);
+    const batch = pack(classifier, randomSequences(lengths), lengths.map(() => positions), {
+      rowsPerBlock: 2 * length,
     });
     const before = memory().liveBytes;
-    forward(classifier.model, batch, random);
-    return memory().liveBytes - before;
+    let kept = 0;
+    accumulateGradients(classifier.model, batch, (logits) => ops.sum(logits), {
+      ...options,
+      random: { selected, rest },
+      onLoss: () => kept = memory().liveBytes - before,
+    });
+    takeGradients(classifier);
+    return kept;
   });
 }
 
-function assertBytes(actual: number, expected: number): void {
-  assert.ok(Math.abs(actual - expected) <= slack, `${actual} bytes and not ${expected}`);
+/** The bytes that one more layer keeps. */
+function layerBytes(setting: Omit<Setting, "numHiddenLayers">): number {
+  return keptBytes({ ...setting, numHiddenLayers: 4 }) - keptBytes({ ...setting, numHiddenLayers: 3 });
 }
 
-Deno.test("an unselected position keeps its keys and values, and nothing of the feed-forward", async () => {
-  await assertNothingLeft(() => {
-    const keysAndValues = layers * 2 * hiddenSize * float;
-    assertBytes(activations(128, 4) - activations(64, 4), sequences * 64 * keysAndValues);
-    assertBytes(activations(192, 8) - activations(64, 8), sequences * 128 * keysAndValues);
-  });
-});
+// Beside keys and values of the rest: the layer's input, attention's result, both norms' inputs, the feed-forward's
+// input, and its value before GELU; of each norm a mean and a deviation.
+function storedBytes(rest: number, selected: number): number {
+  const statistics = 2 * 2;
+  return sequences * float * (rest * 2 * hiddenSize + selected * (5 * hiddenSize + intermediateSize + statistics));
+}
 
-Deno.test("with dropout it also keeps a probability, its mask, and what is left of it, for each selected query", async () => {
-  await assertNothingLeft(() => {
-    const [k, added] = [4, 64];
-    const keysAndValues = 2 * hiddenSize * float;
-    const attention = heads * k * (float + 1 + float);
-    assertBytes(
-      activations(128, k, 0.1) - activations(64, k, 0.1),
-      sequences * added * layers * (keysAndValues + attention),
-    );
-  });
-});
+const cases = [[64, 4], [128, 4], [128, 16], [32, 32]] as const;
 
-Deno.test("a selected position keeps the feed-forward twice, and at most eight rows of the hidden size", async () => {
+Deno.test("store keeps of the rest keys and values, of the selected rows what backward cannot rebuild elementwise", async () => {
   await assertNothingLeft(() => {
-    for (const [few, many] of [[4, 8], [8, 64]] as const) {
-      const perRow = (activations(128, many) - activations(128, few)) / (sequences * (many - few) * layers * float);
-      const rows = (perRow - 2 * intermediateSize) / hiddenSize;
-      assert.ok(rows >= 5 && rows <= 8, `${rows} rows of ${hiddenSize} beside two of ${intermediateSize}`);
+    for (const [length, k] of cases) {
+      assert.equal(layerBytes({ activations: "store", length, k }), storedBytes(length - k, k), `${k} of ${length}`);
     }
   });
 });
 
-Deno.test("sixteen of 128 positions keep less than a fifth of what all keep", async () => {
+Deno.test("dropout adds two bytes for each selected element, and nothing for attention", async () => {
   await assertNothingLeft(() => {
-    const ratio = activations(128, 16) / activations(128, 128);
-    assert.ok(ratio < 0.2, `${ratio}`);
+    for (const [length, k] of cases) {
+      const noise = 2 * sequences * k * hiddenSize;
+      assert.equal(layerBytes({ activations: "store", length, k, dropout: 0.1 }), storedBytes(length - k, k) + noise);
+    }
   });
+});
+
+Deno.test("recompute keeps the layer's input, and for the selected rows attention's result", async () => {
+  await assertNothingLeft(() => {
+    const keptStates = { from: 0, every: 1 };
+    for (const dropout of [0, 0.1]) {
+      for (const [length, k] of cases) {
+        const rows = k === length ? length : length + k;
+        const bytes = layerBytes({ activations: "recompute", keptStates, length, k, dropout });
+        assert.equal(bytes, sequences * float * hiddenSize * rows, `${k} of ${length}`);
+      }
+    }
+  });
+});
+
+Deno.test("states of the rest that are not kept take nothing", async () => {
+  await assertNothingLeft(() => {
+    const kept = (from: number, every: number): number =>
+      keptBytes({
+        activations: "recompute",
+        keptStates: { from, every },
+        ...{ numHiddenLayers: 6, length: 64, k: 4 },
+      });
+    const state = sequences * 60 * hiddenSize * float;
+    assert.equal(kept(0, 1) - kept(1, 1), 0);
+    assert.equal(kept(0, 1) - kept(3, 1), 2 * state);
+    assert.equal(kept(0, 1) - kept(0, 2), 2 * state);
+    assert.equal(kept(0, 1) - kept(0, 5), 4 * state);
+    assert.equal(kept(0, 1) - kept(6, 1), 5 * state);
+  });
+});
+
+Deno.test("by default recompute keeps all but the states of the lowest quarter of the layers", () => {
+  const setting = { activations: "recompute", numHiddenLayers: 8, length: 64, k: 4 } as const;
+  assert.equal(keptBytes(setting), keptBytes({ ...setting, keptStates: { from: 2, every: 1 } }));
 });

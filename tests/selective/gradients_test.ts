@@ -1,6 +1,7 @@
 // Gradients layer by layer: the same bits whether graphs are stored or rebuilt, and no more kept than each mode says.
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import {
   accumulateGradients,
   type ActivationMode,
@@ -9,9 +10,9 @@ import {
   type Classifier,
   forward,
   Generator,
+  type GradientOptions,
   item,
   lossOf,
-  memory,
   namedParameters,
   ops,
   scope,
@@ -21,7 +22,7 @@ import {
 } from "../../mod.ts";
 import { randomBert, randomSequences } from "../support/random_bert.ts";
 import { pack, takeGradients } from "../support/small_bert.ts";
-import { assertNothingLeft } from "../support/torch.ts";
+import { assertClose, assertNothingLeft } from "../support/torch.ts";
 
 const lengths = [17, 3, 9, 30, 8, 1, 12];
 const labels = [0, 1, 1, 0, 1, 0, 0];
@@ -32,16 +33,24 @@ interface Outcome {
   readonly states: readonly string[];
 }
 
+/** The outcome in few characters that differ when any bit does. */
+function digest({ loss, gradients, states }: Outcome): string {
+  const hash = createHash("sha256").update(JSON.stringify([loss, states]));
+  for (const [key, values] of gradients) hash.update(key).update(Float64Array.from(values));
+  return hash.digest("hex");
+}
+
 /** Runs `body` on a batch with dropout's generators in a known state. */
 function outcomeOf(
   classifier: Classifier,
   body: (batch: ReturnType<typeof pack>, random: { selected: Generator; rest: Generator }) => number,
+  k: number | "all" = 5,
 ): Outcome {
   return scope(() => {
     using positions = new Generator(3);
     using selected = new Generator(1);
     using rest = new Generator(2);
-    const batch = pack(classifier, randomSequences(lengths), selectPositions(lengths, 5, positions), {
+    const batch = pack(classifier, randomSequences(lengths), selectPositions(lengths, k, positions), {
       rowsPerBlock: 40,
     });
     const loss = body(batch, { selected, rest });
@@ -49,18 +58,23 @@ function outcomeOf(
   });
 }
 
-function inOneGraph(classifier: Classifier): Outcome {
+function inOneGraph(classifier: Classifier, k: number | "all"): Outcome {
   return outcomeOf(classifier, (batch, random) => {
     const loss = lossOf(forward(classifier.model, batch, random), labels, classifier.target);
     backward(loss);
     return item(loss);
-  });
+  }, k);
 }
 
-function inMode(classifier: Classifier, activations: ActivationMode): Outcome {
+function inMode(
+  classifier: Classifier,
+  options: Pick<GradientOptions, "activations" | "keptStates">,
+  k: number | "all",
+): Outcome {
   return outcomeOf(
     classifier,
-    (batch, random) => accumulateGradients(classifier.model, batch, lossFor(classifier), { random, activations }),
+    (batch, random) => accumulateGradients(classifier.model, batch, lossFor(classifier), { random, ...options }),
+    k,
   );
 }
 
@@ -77,42 +91,57 @@ function freeze(classifier: Classifier, layers: number): void {
   }
 }
 
-for (const frozen of [0, 1, 2, 4]) {
-  Deno.test(`stored and recomputed gradients are those of one graph, to the bit: ${frozen} parts frozen`, async () => {
-    await assertNothingLeft(() => {
-      using classifier = randomBert({ dropout: 0.2 });
-      freeze(classifier, frozen);
-      const expected = inOneGraph(classifier);
-      assert.ok([...expected.gradients.values()].flat().some((value) => value !== 0));
-      assert.deepEqual(inMode(classifier, "store"), expected);
-      assert.deepEqual(inMode(classifier, "recompute"), expected);
+// Each way to keep few of the states rebuilds others: from the embeddings, and from states in the middle.
+const recomputing = [undefined, { from: 0, every: 1 }, { from: 0, every: 2 }, { from: 9, every: 1 }, {
+  from: 2,
+  every: 3,
+}]
+  .map((keptStates) => ({ activations: "recompute" as const, ...(keptStates && { keptStates }) }));
+
+for (const frozen of [0, 1, 2, 3, 6]) {
+  for (const k of [5, "all"] as const) {
+    Deno.test(`stored and recomputed gradients are the same to the bit: k ${k}, ${frozen} parts frozen`, async () => {
+      await assertNothingLeft(() => {
+        using classifier = randomBert({ dropout: 0.2, numHiddenLayers: 5 });
+        freeze(classifier, frozen);
+        const stored = inMode(classifier, { activations: "store" }, k);
+        assert.ok([...stored.gradients.values()].flat().some((value) => value !== 0));
+        for (const options of recomputing) {
+          assert.equal(digest(inMode(classifier, options, k)), digest(stored), JSON.stringify(options));
+        }
+      });
     });
-  });
+
+    Deno.test(`they are those that LibTorch finds in one graph: k ${k}, ${frozen} parts frozen`, async () => {
+      await assertNothingLeft(() => {
+        using classifier = randomBert({ dropout: 0.2, numHiddenLayers: 5, dtype: "float64" });
+        freeze(classifier, frozen);
+        const [expected, actual] = [inOneGraph(classifier, k), inMode(classifier, { activations: "store" }, k)];
+        assert.equal(actual.loss, expected.loss);
+        assert.deepEqual(actual.states, expected.states);
+        for (const [key, values] of expected.gradients) {
+          assertClose(actual.gradients.get(key) ?? [], values, 1e-13 + 1e-13 * Math.max(...values.map(Math.abs)));
+        }
+      });
+    });
+  }
 }
 
-/** Live bytes that forward has added at its end, in a model of `numHiddenLayers`. */
-function keptBytes(activations: ActivationMode, numHiddenLayers: number, k: number): number {
-  using classifier = randomBert({ numHiddenLayers });
-  return scope(() => {
-    using positions = new Generator(3);
-    const sequences = randomSequences([16, 16, 16, 16]);
-    const batch = pack(classifier, sequences, selectPositions([16, 16, 16, 16], k, positions));
-    const before = memory().liveBytes;
-    let kept = 0;
-    accumulateGradients(classifier.model, batch, (logits) => ops.sum(logits), {
-      random: null,
-      activations,
-      onLoss: () => kept = memory().liveBytes - before,
-    });
-    takeGradients(classifier);
-    return kept;
+Deno.test("masked mode walks to the same gradients as split mode", async () => {
+  await assertNothingLeft(() => {
+    using classifier = randomBert({ numHiddenLayers: 4, dtype: "float64" });
+    const gradients = (mode: "split" | "masked", activations: ActivationMode): ReadonlyMap<string, number[]> =>
+      scope(() => {
+        using positions = new Generator(3);
+        const batch = pack(classifier, randomSequences(lengths), selectPositions(lengths, 5, positions), { mode });
+        accumulateGradients(classifier.model, batch, lossFor(classifier), { random: null, activations });
+        return takeGradients(classifier);
+      });
+    const split = gradients("split", "store");
+    for (const activations of ["store", "recompute"] as const) {
+      for (const [key, values] of gradients("masked", activations)) assertClose(split.get(key) ?? [], values, 1e-12);
+    }
   });
-}
-
-Deno.test("recompute keeps of each layer its input alone: the selected rows and the rest", () => {
-  const perLayer = (k: number): number => keptBytes("recompute", 4, k) - keptBytes("recompute", 3, k);
-  assert.equal(perLayer(4), 4 * (4 * 16 * 32));
-  assert.equal(perLayer(16), 4 * (4 * 16 * 32));
 });
 
 Deno.test("each part is told of when its gradients are complete, from the head down", () => {
@@ -161,3 +190,13 @@ Deno.test("an optimizer in backward leaves the same weights, to the bit, and nev
   assert.deepEqual(inBackward, after);
   assert.ok(most < all / 2, `${most} of ${all} at once`);
 });
+
+for (const [keptStates, name] of [[{ from: -1, every: 1 }, "from"], [{ from: 0, every: 0 }, "every"]] as const) {
+  Deno.test(`kept states that cannot be are refused: ${JSON.stringify(keptStates)}`, () => {
+    using classifier = randomBert();
+    assert.throws(() => inMode(classifier, { activations: "recompute", keptStates }, 5), {
+      name: "OptionError",
+      message: new RegExp(`^keptStates\\.${name} is -?\\d, it has to be a whole number of at least \\d$`),
+    });
+  });
+}

@@ -109,7 +109,7 @@ const without: readonly (keyof typeof ops)[] = [
   ...(["empty", "zeros", "full", "arange", "emptyLike", "zerosLike", "normal_", "uniform_", "random_"] as const),
   ...(["viewDtype", "detach", "lessThanScalar", "logicalNot", "argmax", "isfinite", "all", "equal"] as const),
   ...(["runBackward", "requiresGrad_", "scalarOf", "fusedAdamw_"] as const),
-  ...(["coalesce", "sparseIndices", "sparseValues", "toDense", "foreachAddScalar_"] as const),
+  ...(["coalesce", "sparseIndices", "sparseValues", "toDense", "foreachAddScalar_", "softmaxBackward"] as const),
 ];
 
 for (const { name, of, shapes, compute } of cases) {

@@ -1,0 +1,196 @@
+// One layer's attention over a packed batch, block by block: forward for both parts, and backward for the selected.
+
+import type { Backbone, TransformerLayer } from "../models/contract.ts";
+import { attention, splitHeads } from "../nn/attention.ts";
+import { type AttentionGradient, attentionGradient } from "../nn/attention_gradient.ts";
+import { cat, copy_, type Generator, noGrad, scope, type Tensor, zeroGradAt } from "../torch/mod.ts";
+import type { PackedBatch } from "./batch.ts";
+import { type Block, fromRectangle, type PartOfBlock, rowsOf, toRectangle, toZeroRectangle } from "./layout.ts";
+
+/** The hidden states of both parts, `[N_selected, d]` and `[N_rest, d]`; no rest where there is none to compute. */
+export interface HiddenStates {
+  readonly selected: Tensor;
+  readonly rest: Tensor | null;
+}
+
+/** Dropout's generators: one for each part, so that the selected rows' masks can be drawn again alone. */
+export interface DropoutRandom {
+  readonly selected: Generator;
+  readonly rest: Generator;
+}
+
+/** A layer at work on a batch. */
+export interface LayerRun {
+  readonly model: Backbone;
+  readonly layer: TransformerLayer;
+  readonly batch: PackedBatch;
+  readonly random: DropoutRandom | null;
+  /** Told when a block's rest or its selected rows are done. */
+  readonly onWork?: ((kind: "restForward" | "selectedForward") => void) | undefined;
+}
+
+/** Queries, keys and values of rows, `[N, d]` each. */
+export interface Projected {
+  readonly query: Tensor;
+  readonly key: Tensor;
+  readonly value: Tensor;
+}
+
+/** Keys and values of a block's rest, `[count, d]` each: constants for backward. Null where the block has no rest. */
+export type RestKeys = Omit<Projected, "query"> | null;
+
+/** Queries, keys and values of the selected rows, with gradients where they are on. */
+export function projectSelected({ layer, batch }: LayerRun, hidden: Tensor): Projected {
+  return scope(() => {
+    const input = layer.attentionInput(hidden);
+    const projected = {
+      query: layer.query.forward(input),
+      key: layer.key.forward(input),
+      value: layer.value.forward(input),
+    };
+    stopGradients(batch, projected.key, projected.value);
+    return projected;
+  });
+}
+
+/** Sets the gradient to zero, in a batch for masked mode, at the rows that are not selected. */
+export function stopGradients(batch: PackedBatch, ...tensors: readonly Tensor[]): void {
+  for (const tensor of tensors) {
+    if (batch.gradientStops !== null && tensor.requiresGrad) zeroGradAt(tensor, batch.gradientStops);
+  }
+}
+
+/** Keys and values of a block's rest, made of the layer's input `[N_rest, d]`. */
+export function projectRest({ layer }: LayerRun, block: Block, rest: Tensor | null): RestKeys {
+  if (rest === null || block.rest.count === 0) return null;
+  return noGrad(() =>
+    scope(() => {
+      const input = layer.attentionInput(rowsOf(rest, block.rest));
+      return { key: layer.key.forward(input), value: layer.value.forward(input) };
+    })
+  );
+}
+
+/** What {@linkcode attend} works on. */
+export interface Attending<Result> {
+  readonly projected: Projected;
+  /** The layer's input at the rest. */
+  readonly rest: Tensor | null;
+  /** Where the layer's output at the rest goes; null: nothing reads it. */
+  readonly restOutput: Tensor | null;
+  /** What is kept of a block: its context `[count, d]`, and the keys and values of its rest. */
+  readonly keep: (context: () => Tensor, restKeys: RestKeys, block: Block) => Result;
+}
+
+/** Runs attention, and the whole layer for the rest; gives what is kept of each block. */
+export function attend<Result>(run: LayerRun, { projected, rest, restOutput, keep }: Attending<Result>): Result[] {
+  return run.batch.layout.blocks.map((block) =>
+    scope(() => {
+      const restKeys = projectRest(run, block, rest);
+      const { key, value } = joinKeys(run, block, projected, restKeys);
+      if (rest !== null && restOutput !== null && block.rest.count > 0) {
+        noGrad(() => runRest(run, block, { key, value }, { input: rest, output: restOutput }));
+      }
+      run.onWork?.("restForward");
+      const result = keep(() => attendSelected(run, block, { ...projected, key, value }), restKeys, block);
+      run.onWork?.("selectedForward");
+      return result;
+    })
+  );
+}
+
+type InHeads = Omit<Projected, "query">;
+
+// Keys and values of a block's sequences in heads: first the selected positions', then the rest's.
+function joinKeys({ model }: LayerRun, block: Block, projected: Omit<Projected, "query">, rest: RestKeys): InHeads {
+  const heads = model.numAttentionHeads;
+  const join = (selected: Tensor, others: Tensor | undefined): Tensor =>
+    scope(() => {
+      const first = splitHeads(toRectangle(rowsOf(selected, block.selected), block.selected), heads);
+      if (others === undefined) return first;
+      return cat([first, splitHeads(toRectangle(others, block.rest), heads)], 2);
+    });
+  return { key: join(projected.key, rest?.key), value: join(projected.value, rest?.value) };
+}
+
+function runRest(
+  { model, layer, random }: LayerRun,
+  block: Block,
+  { key, value }: InHeads,
+  { input, output }: { readonly input: Tensor; readonly output: Tensor },
+): void {
+  scope(() => {
+    const rows = rowsOf(input, block.rest);
+    const query = layer.query.forward(layer.attentionInput(rows));
+    const inHeads = splitHeads(toRectangle(query, block.rest), model.numAttentionHeads);
+    const options = { bias: block.restBias, dropout: model.attentionDropout, random: random?.rest ?? null };
+    const context = fromRectangle(attention(inHeads, key, value, options), block.rest);
+    query.dispose();
+    copy_(rowsOf(output, block.rest), layer.afterAttention(rows, context, random?.rest ?? null));
+  });
+}
+
+function attendSelected({ model, random }: LayerRun, block: Block, { query, key, value }: Projected): Tensor {
+  return scope(() => {
+    const rows = toRectangle(rowsOf(query, block.selected), block.selected);
+    const options = { bias: block.selectedBias, dropout: model.attentionDropout, random: random?.selected ?? null };
+    const context = attention(splitHeads(rows, model.numAttentionHeads), key, value, options);
+    return fromRectangle(context, block.selected);
+  });
+}
+
+/**
+ * Gradients of the selected rows' queries, keys and values, `[N_selected, d]` each, from that of their context. Dropout's
+ * generator has to be where it was before attention.
+ *
+ * @param restKeysOf gives the keys and values of a block's rest, which the caller owns
+ */
+export function attendBackward(
+  run: LayerRun,
+  projected: Projected,
+  gradient: Tensor,
+  restKeysOf: (block: Block, index: number) => RestKeys,
+): AttentionGradient {
+  return scope(() => {
+    const blocks = run.batch.layout.blocks.map((block, index) =>
+      scope(() => blockBackward(run, block, { projected, gradient, restKeys: restKeysOf(block, index) }))
+    );
+    return {
+      query: joinRows(blocks.map(({ query }) => query)),
+      key: joinRows(blocks.map(({ key }) => key)),
+      value: joinRows(blocks.map(({ value }) => value)),
+    };
+  });
+}
+
+interface BlockBackward {
+  readonly projected: Projected;
+  readonly gradient: Tensor;
+  readonly restKeys: RestKeys;
+}
+
+function blockBackward(
+  run: LayerRun,
+  block: Block,
+  { projected, gradient, restKeys }: BlockBackward,
+): AttentionGradient {
+  const { model, random } = run;
+  const part: PartOfBlock = block.selected;
+  const heads = model.numAttentionHeads;
+  const { key, value } = joinKeys(run, block, projected, restKeys);
+  const query = splitHeads(toRectangle(rowsOf(projected.query, part), part), heads);
+  const ofContext = splitHeads(toZeroRectangle(rowsOf(gradient, part), part), heads);
+  const options = { bias: block.selectedBias, dropout: model.attentionDropout, random: random?.selected ?? null };
+  const padded = attentionGradient(query, key, value, ofContext, part.width, options);
+  return {
+    query: fromRectangle(padded.query, part),
+    key: fromRectangle(padded.key, part),
+    value: fromRectangle(padded.value, part),
+  };
+}
+
+/** Rows of all blocks below each other. */
+export function joinRows(parts: readonly Tensor[]): Tensor {
+  const [only] = parts;
+  return parts.length === 1 && only ? only : cat(parts);
+}

@@ -1,0 +1,383 @@
+// The walk of a training step: forward layer by layer, keeping little, then back the same way.
+
+import type { Backbone, SequenceClassifier, TransformerLayer } from "../models/contract.ts";
+import { type Module, namedParameters } from "../nn/module.ts";
+import {
+  backward,
+  detach,
+  emptyLike,
+  type Generator,
+  item,
+  maskedFill,
+  matmul,
+  requiresGrad_,
+  scope,
+  type Tensor,
+  transpose,
+  withGrad,
+} from "../torch/mod.ts";
+import {
+  attend,
+  attendBackward,
+  type HiddenStates,
+  joinRows,
+  type LayerRun,
+  projectRest,
+  projectSelected,
+  type RestKeys,
+} from "./attend.ts";
+import type { PackedBatch } from "./batch.ts";
+import { embed, embedRest } from "./forward.ts";
+import type { GradientOptions, Work } from "./gradients.ts";
+import { isStateKept, usualKeptStates } from "./kept_states.ts";
+
+/** What a layer's backward step needs. What is null is built again. */
+interface Kept {
+  readonly index: number;
+  readonly layer: TransformerLayer;
+  readonly input: { selected: Tensor | null; rest: Tensor | null };
+  /** Keys and values of the rest, block by block. */
+  readonly restKeys: readonly RestKeys[] | null;
+  /** Attention's result at the selected rows, a leaf. */
+  readonly context: Tensor | null;
+  /** The layer's output at the selected rows, with the graph from `input.selected` and `context` on. */
+  readonly output: Tensor | null;
+  readonly states: RandomStates;
+}
+
+/** Dropout's states: of the selected rows before and after attention, of the rest before the layer. */
+interface RandomStates {
+  readonly attention: Uint8Array | undefined;
+  readonly tail: Uint8Array | undefined;
+  readonly rest: Uint8Array | undefined;
+}
+
+/** One step; see {@linkcode accumulateGradients}. */
+export class Walk {
+  readonly #model: SequenceClassifier;
+  readonly #batch: PackedBatch;
+  readonly #options: GradientOptions;
+  /** The lowest layer that is trained: -1 when the embeddings are, the number of layers when only the head is. */
+  readonly #lowest: number;
+  readonly #isStored: boolean;
+  readonly #hasRest: boolean;
+  readonly #kept: Kept[] = [];
+  #embeddingStates: Pick<RandomStates, "attention" | "rest"> = { attention: undefined, rest: undefined };
+
+  constructor(model: SequenceClassifier, batch: PackedBatch, options: GradientOptions) {
+    this.#model = model;
+    this.#batch = batch;
+    this.#options = options;
+    this.#lowest = lowestTrained(model.backbone);
+    this.#isStored = options.activations !== "recompute";
+    this.#hasRest = batch.layout.restRows > 0;
+  }
+
+  run(lossOf: (logits: Tensor) => Tensor): number {
+    const last = this.#forward();
+    const { loss, gradient } = this.#throughHead(last, lossOf);
+    const atEnd = [this.#state("selected"), this.#state("rest")] as const;
+    const atEmbeddings = this.#throughLayers(gradient);
+    if (atEmbeddings !== null) this.#throughEmbeddings(atEmbeddings);
+    this.#setState("selected", atEnd[0]);
+    this.#setState("rest", atEnd[1]);
+    return loss;
+  }
+
+  // The last layer's output at the selected rows.
+  #forward(): Tensor {
+    const { backbone } = this.#model;
+    this.#embeddingStates = { attention: this.#state("selected"), rest: this.#state("rest") };
+    let hidden = this.#asInput(embed(backbone, this.#batch, this.#options.random), 0);
+    this.#tell("selectedForward", -1);
+    backbone.layers.forEach((layer, index) =>
+      hidden = this.#asInput(this.#forwardLayer(layer, hidden, index), index + 1)
+    );
+    return hidden.selected;
+  }
+
+  #forwardLayer(layer: TransformerLayer, input: HiddenStates, index: number): HiddenStates {
+    const isTrained = index >= this.#lowest;
+    const isStored = isTrained && this.#isStored;
+    const [attention, restState] = [this.#state("selected"), this.#state("rest")];
+    const isLast = index === this.#model.backbone.layers.length - 1;
+    const rest = input.rest !== null && !isLast ? emptyLike(input.rest) : null;
+    const { context, restKeys } = this.#attend(layer, input, { restOutput: rest, keepsRestKeys: isStored, index });
+    const tail = this.#state("selected");
+    const selected = isStored
+      ? withGrad(() => this.#tail(layer, input.selected, context))
+      : this.#tail(layer, input.selected, context);
+    this.#tell("selectedForward", index);
+    if (!isTrained) {
+      for (const tensor of [context, input.selected, input.rest]) tensor?.dispose();
+      return { selected, rest };
+    }
+    const keepsRest = !isStored && this.#keepsRest(index);
+    this.#kept.push({
+      index,
+      layer,
+      input: {
+        selected: isStored || index > 0 ? input.selected : freed(input.selected),
+        rest: keepsRest ? input.rest : freed(input.rest),
+      },
+      restKeys: isStored ? restKeys : null,
+      context: isStored || this.#hasRest ? context : freed(context),
+      output: isStored ? selected : null,
+      states: { attention, tail, rest: restState },
+    });
+    return { selected: isStored ? detach(selected) : selected, rest };
+  }
+
+  // The context of the selected rows, a leaf for backward, and what is kept of the rest's keys.
+  #attend(
+    layer: TransformerLayer,
+    input: HiddenStates,
+    { restOutput, keepsRestKeys, index }: {
+      readonly restOutput: Tensor | null;
+      readonly keepsRestKeys: boolean;
+      readonly index: number | null;
+    },
+  ): { readonly context: Tensor; readonly restKeys: readonly RestKeys[] } {
+    return scope(() => {
+      const run = this.#runOf(layer, index);
+      const blocks = attend(run, {
+        projected: projectSelected(run, input.selected),
+        rest: input.rest,
+        restOutput,
+        keep: (context, restKeys) => ({ context: context(), restKeys: keepsRestKeys ? restKeys : null }),
+      });
+      return {
+        context: leaf(joinRows(blocks.map(({ context }) => context))),
+        restKeys: blocks.map(({ restKeys }) => restKeys),
+      };
+    });
+  }
+
+  #tail(layer: TransformerLayer, input: Tensor, context: Tensor): Tensor {
+    return layer.afterAttention(input, context, this.#options.random?.selected ?? null);
+  }
+
+  // The embeddings' and each layer's output, as a leaf where backward goes on below it.
+  #asInput({ selected, rest }: HiddenStates, index: number): HiddenStates {
+    if (index <= this.#lowest || index === this.#model.backbone.layers.length) return { selected, rest };
+    const made = leaf(selected);
+    selected.dispose();
+    return { selected: made, rest };
+  }
+
+  #keepsRest(index: number): boolean {
+    const { layers } = this.#model.backbone;
+    const { keptStates = usualKeptStates(layers.length) } = this.#options;
+    const isBottom = index > 0 && index === this.#lowest;
+    return isBottom || isStateKept(keptStates, index, layers.length);
+  }
+
+  #throughHead(
+    last: Tensor,
+    lossOf: (logits: Tensor) => Tensor,
+  ): { readonly loss: number; readonly gradient: Tensor | null } {
+    const { layers, finalNorm } = this.#model.backbone;
+    const pooled = scope(() => leaf(matmul(this.#batch.pool, finalNorm?.forward(last) ?? last)));
+    if (finalNorm === null) last.dispose();
+    const loss = this.#headLoss(pooled, lossOf);
+    this.#tell("backward", layers.length);
+    this.#options.onComplete?.(this.#model.head);
+    const gradient = scope(() => {
+      const atPooled = takeGradient(pooled);
+      const isWanted = this.#lowest < layers.length || finalNorm !== null;
+      return atPooled !== null && isWanted ? matmul(transpose(this.#batch.pool, 0, 1), atPooled) : null;
+    });
+    if (gradient === null || finalNorm === null) return { loss, gradient: this.#masked(gradient) };
+    const atLast = this.#throughFinalNorm(finalNorm, last, gradient);
+    return { loss, gradient: this.#lowest < layers.length ? this.#masked(atLast) : null };
+  }
+
+  #headLoss(pooled: Tensor, lossOf: (logits: Tensor) => Tensor): number {
+    const { onLoss, random } = this.#options;
+    return scope(() =>
+      withGrad(() => {
+        const total = lossOf(this.#model.classify(pooled, random?.selected ?? null));
+        const value = item(total);
+        this.#tell("selectedForward", this.#model.backbone.layers.length);
+        onLoss?.(value);
+        backward(total);
+        return value;
+      })
+    );
+  }
+
+  #throughFinalNorm(finalNorm: NonNullable<Backbone["finalNorm"]>, last: Tensor, gradient: Tensor): Tensor | null {
+    const atLast = scope(() => {
+      const input = leaf(last);
+      backward(withGrad(() => finalNorm.forward(input)), { gradient });
+      return takeGradient(input);
+    });
+    last.dispose();
+    gradient.dispose();
+    this.#options.onComplete?.(finalNorm);
+    return atLast;
+  }
+
+  // The gradient at the embeddings' output, null when backward stops above them.
+  #throughLayers(atLast: Tensor | null): Tensor | null {
+    let gradient = atLast;
+    for (let kept = this.#kept.at(-1); kept !== undefined && gradient !== null; kept = this.#kept.at(-1)) {
+      this.#rebuildRest(kept);
+      gradient = this.#masked(this.#backThrough(kept, gradient));
+      this.#kept.pop();
+      this.#tell("backward", kept.index);
+      this.#options.onComplete?.(kept.layer);
+    }
+    return gradient;
+  }
+
+  // Takes `gradient`, at the layer's output, over.
+  #backThrough(kept: Kept, gradient: Tensor): Tensor | null {
+    const { layer, restKeys, states } = kept;
+    return scope(() => {
+      const run = this.#runOf(layer, null);
+      const input = this.#selectedInput(kept);
+      const atContext = this.#backThroughTail(kept, input, gradient);
+      this.#setState("selected", states.attention);
+      const projected = withGrad(() => projectSelected(run, input));
+      const gradients = attendBackward(
+        run,
+        projected,
+        atContext,
+        (block, index) => restKeys?.[index] ?? projectRest(run, block, kept.input.rest),
+      );
+      for (const each of restKeys ?? []) disposeKeys(each);
+      kept.input.rest?.dispose();
+      for (const name of ["query", "key", "value"] as const) {
+        if (projected[name].requiresGrad) backward(projected[name], { gradient: gradients[name], retainGraph: true });
+        projected[name].dispose();
+        gradients[name].dispose();
+      }
+      return takeGradient(input);
+    });
+  }
+
+  // The gradient at the context; that at the input is added to the leaf's.
+  #backThroughTail(
+    { layer, context: keptContext, output, states, input: { rest } }: Kept,
+    input: Tensor,
+    gradient: Tensor,
+  ): Tensor {
+    return scope(() => {
+      this.#setState("selected", states.attention);
+      const context = keptContext ??
+        this.#attend(layer, { selected: input, rest }, { restOutput: null, keepsRestKeys: false, index: null }).context;
+      this.#setState("selected", states.tail);
+      const root = output ?? withGrad(() => this.#tail(layer, input, context));
+      backward(root, { gradient });
+      root.dispose();
+      gradient.dispose();
+      const atContext = takeGradient(context);
+      return atContext ?? emptyLike(context);
+    });
+  }
+
+  #selectedInput({ input: { selected } }: Kept): Tensor {
+    if (selected !== null) return selected;
+    this.#setState("selected", this.#embeddingStates.attention);
+    const { backbone } = this.#model;
+    const embedded = scope(() => backbone.embed(this.#batch.selected, this.#options.random?.selected ?? null));
+    return this.#lowest < 0 ? leaf(embedded) : embedded;
+  }
+
+  // Runs the rest forward again from the next kept state below, up to the input of `kept`.
+  #rebuildRest(kept: Kept): void {
+    if (!this.#hasRest || kept.restKeys !== null || kept.input.rest !== null) return;
+    let from = this.#kept.length - 1;
+    while (from > 0 && this.#kept[from]?.input.rest === null) from--;
+    const segment = this.#kept.slice(from);
+    segment.forEach((below, at) => {
+      if (below.input.rest === null && at === 0) below.input.rest = this.#embedRest();
+      const above = segment[at + 1];
+      if (above !== undefined) above.input.rest = this.#forwardRest(below);
+    });
+  }
+
+  #embedRest(): Tensor | null {
+    this.#setState("rest", this.#embeddingStates.rest);
+    return embedRest(this.#model.backbone, this.#batch, this.#options.random);
+  }
+
+  #forwardRest(kept: Kept): Tensor | null {
+    const { layer, input: { rest }, states } = kept;
+    if (rest === null) return null;
+    return scope(() => {
+      const run = this.#runOf(layer, null);
+      const restOutput = emptyLike(rest);
+      const projected = projectSelected(run, this.#selectedInput(kept));
+      this.#setState("rest", states.rest);
+      attend(run, { projected, rest, restOutput, keep: () => null });
+      return restOutput;
+    });
+  }
+
+  #throughEmbeddings(gradient: Tensor): void {
+    const { backbone } = this.#model;
+    const { onComplete, random } = this.#options;
+    this.#setState("selected", this.#embeddingStates.attention);
+    scope(() => {
+      backward(withGrad(() => backbone.embed(this.#batch.selected, random?.selected ?? null)), { gradient });
+    });
+    this.#tell("backward", -1);
+    onComplete?.(backbone.embeddings);
+  }
+
+  #masked(gradient: Tensor | null): Tensor | null {
+    const { gradientStops } = this.#batch;
+    if (gradient === null || gradientStops === null) return gradient;
+    using unmasked = gradient;
+    return maskedFill(unmasked, gradientStops, 0);
+  }
+
+  #runOf(layer: TransformerLayer, index: number | null): LayerRun {
+    return {
+      ...{ model: this.#model.backbone, layer, batch: this.#batch, random: this.#options.random },
+      ...(index !== null && { onWork: (kind: Work["kind"]) => this.#tell(kind, index) }),
+    };
+  }
+
+  #state(part: "selected" | "rest"): Uint8Array | undefined {
+    return this.#options.random?.[part].state();
+  }
+
+  #setState(part: "selected" | "rest", state: Uint8Array | undefined): void {
+    const generator: Generator | undefined = this.#options.random?.[part];
+    if (state !== undefined) generator?.setState(state);
+  }
+
+  #tell(kind: Work["kind"], layer: number): void {
+    this.#options.onWork?.({ kind, layer });
+  }
+}
+
+function lowestTrained({ embeddings, layers }: Backbone): number {
+  const isTrained = (part: Module): boolean => namedParameters(part).values().some((tensor) => tensor.requiresGrad);
+  const lowest = layers.findIndex(isTrained);
+  return isTrained(embeddings) ? -1 : lowest < 0 ? layers.length : lowest;
+}
+
+function leaf(tensor: Tensor): Tensor {
+  return scope(() => requiresGrad_(detach(tensor)));
+}
+
+// The gradient that backward left at a leaf, which is done with; null when none reached it.
+function takeGradient(leaf: Tensor): Tensor | null {
+  const gradient = leaf.grad;
+  leaf.dispose();
+  return gradient;
+}
+
+function freed(tensor: Tensor | null): null {
+  tensor?.dispose();
+  return null;
+}
+
+function disposeKeys(keys: RestKeys): void {
+  keys?.key.dispose();
+  keys?.value.dispose();
+}
