@@ -42,7 +42,7 @@ export interface Backbone extends Module {
   readonly isCausal: boolean;
   readonly embeddings: Module;
   readonly layers: readonly TransformerLayer[];
-  /** What the last layer's output still goes through; null in a post-norm architecture. */
+  /** What the last layer's output still goes through, a norm or a projection; null where that is nothing. */
   readonly finalNorm: RowModule | null;
   /** Embeds rows: `[N, hiddenSize]`. */
   embed(rows: RowInputs, random: Generator | null): Tensor;
