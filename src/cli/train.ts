@@ -1,6 +1,7 @@
 // `fewtune train`: fine-tunes a model on table files.
 
 import { Command, type CommandUnknownOpts, Option } from "npm:@commander-js/extra-typings@15.1.0";
+import { poolings } from "../models/contract.ts";
 import { activationModes } from "../selective/gradients.ts";
 import { fineTune, type FineTuneResult } from "../train/fine_tune.ts";
 import { InterruptedError, type Interrupts, listenToInterrupts } from "./interrupt.ts";
@@ -30,8 +31,8 @@ export function trainCommand(): CommandUnknownOpts {
     )
     .option("--k <count>", "positions of each text that carry gradients (default: 16)", wholeNumber(1))
     .addOption(
-      new Option("--pooling <pooling>", "what the head reads: the mean over the positions, or [CLS]")
-        .choices(["mean", "cls"] as const).default("mean" as const),
+      new Option("--pooling <pooling>", "what the head reads: the mean over the positions, the first, or the last")
+        .choices(poolings).default("mean" as const),
     )
     .addOption(
       new Option("--activations <mode>", "store them for backward, or recompute them there: less memory, more time")

@@ -4,7 +4,7 @@ import { OptionError } from "../errors.ts";
 import { disposeModule, initializeParameters, type ParameterOptions } from "../nn/module.ts";
 import { Generator } from "../torch/mod.ts";
 import { ConfigReader } from "./config.ts";
-import type { Architecture, Pooling, SequenceClassifier } from "./contract.ts";
+import type { Architecture, HeadOptions, Pooling, SequenceClassifier } from "./contract.ts";
 import { architectureOf } from "./registry.ts";
 
 /** What the model predicts: one of the labels, or a number. */
@@ -49,9 +49,32 @@ export function outputsOf(target: Target): number {
   return target.labels.length;
 }
 
+/** What an architecture's heads read; the first is the standard head's. */
+export function poolingsOf({ poolings = ["cls", "mean"] }: Architecture): readonly [Pooling, ...Pooling[]] {
+  return poolings;
+}
+
+/** A model with uninitialised parameters. Throws {@linkcode OptionError} when no head reads what is asked for. */
+export function createModel(
+  architecture: Architecture,
+  config: ConfigReader,
+  head: HeadOptions,
+  where: ParameterOptions,
+): SequenceClassifier {
+  const known = poolingsOf(architecture);
+  if (!known.includes(head.pooling)) {
+    const [standard, ...others] = known;
+    throw new OptionError(
+      `${architecture.modelType} has no head for the pooling ${JSON.stringify(head.pooling)}: ` +
+        `it can be ${standard} (the standard head) or ${others.join(", ")}`,
+    );
+  }
+  return architecture.createClassifier(config, head, where);
+}
+
 /**
  * A classifier with random weights, as the reference implementation starts one: normal with deviation
- * `initializer_range`, zero biases.
+ * `initializer_range` (`init_std` in OPT), zero biases.
  *
  * @param fields the content of a config.json
  */
@@ -62,8 +85,8 @@ export function randomClassifier(
   const { target, pooling = "mean", seed = 0, ...where } = options;
   const config = new ConfigReader("configuration", fields);
   const architecture = architectureOf(config);
-  const model = architecture.createClassifier(config, { numLabels: outputsOf(target), pooling }, where);
+  const model = createModel(architecture, config, { numLabels: outputsOf(target), pooling }, where);
   using random = new Generator(seed, where.device);
-  initializeParameters(model, random, config.number("initializer_range", 0.02));
+  initializeParameters(model, random, config.initializerRange());
   return new Classifier(model, architecture, config, target);
 }

@@ -7,8 +7,8 @@ export class ConfigReader {
   constructor(readonly path: string, readonly fields: Readonly<Record<string, unknown>>) {}
 
   /** A whole number of at least 1. */
-  count(name: string): number {
-    const value = this.fields[name];
+  count(name: string, fallback?: number): number {
+    const value = this.fields[name] ?? fallback;
     if (typeof value === "number" && Number.isInteger(value) && value > 0) return value;
     throw this.#unfit(name, "a whole number above 0");
   }
@@ -25,10 +25,21 @@ export class ConfigReader {
     throw this.#unfit(name, "at least 0 and below 1");
   }
 
+  flag(name: string, fallback: boolean): boolean {
+    const value = this.fields[name] ?? fallback;
+    if (typeof value === "boolean") return value;
+    throw this.#unfit(name, "true or false");
+  }
+
   text(name: string, fallback?: string): string {
     const value = this.fields[name] ?? fallback;
     if (typeof value === "string") return value;
     throw this.#unfit(name, "text");
+  }
+
+  /** The deviation of random weights, under either of its names. */
+  initializerRange(): number {
+    return this.number("initializer_range", this.number("init_std", 0.02));
   }
 
   /** The names of the labels by id, or null when the checkpoint has none. */

@@ -42,17 +42,21 @@ export interface Backbone extends Module {
   readonly isCausal: boolean;
   readonly embeddings: Module;
   readonly layers: readonly TransformerLayer[];
-  /** What the last layer's output still goes through; null in a post-norm architecture. */
+  /** What the last layer's output still goes through, a norm or a projection; null where that is nothing. */
   readonly finalNorm: RowModule | null;
   /** Embeds rows: `[N, hiddenSize]`. */
   embed(rows: RowInputs, random: Generator | null): Tensor;
 }
 
+/** What of the last hidden states a head can read. */
+export const poolings = ["mean", "cls", "last"] as const;
+
 /**
- * What of the last hidden states the head reads: their mean over the positions (the paper's, section 2.2), or the
- * first position's (the architecture's standard head).
+ * What of the last hidden states the head reads: their mean over the positions (the paper's, section 2.2), the first
+ * position's (an encoder's standard head), or the last one's (the standard head where each position sees those before
+ * it alone).
  */
-export type Pooling = "mean" | "cls";
+export type Pooling = typeof poolings[number];
 
 /** An encoder with a head that gives each sequence `numLabels` outputs; regression has one. */
 export interface SequenceClassifier extends Module {
@@ -78,8 +82,12 @@ export interface Architecture {
   readonly basePrefix: string;
   /** The name of the standard model class, for `architectures` in config.json. */
   readonly classifierName: string;
+  /** What its heads read; the first is the standard head's. Default `cls`, `mean`. */
+  readonly poolings?: readonly [Pooling, ...Pooling[]];
   /** Keys of the head: a checkpoint may lack them, and another head's may be left unread. */
   readonly headKeys: readonly RegExp[];
+  /** Keys of the head's last layer, which is new when the labels are. Default: those that begin with `classifier.`. */
+  readonly outputKeys?: RegExp;
   /** Keys of one head whose values another head's parameters start from, when the checkpoint lacks theirs. */
   readonly headFallbacks: Readonly<Record<string, string>>;
   /** Keys of other tasks' heads and of buffers, which a checkpoint may hold and a classifier does not need. */

@@ -15,7 +15,7 @@ import {
   type Tensor,
   view,
 } from "../torch/mod.ts";
-import { Classifier, outputsOf, type Target } from "./classifier.ts";
+import { Classifier, createModel, outputsOf, poolingsOf, type Target } from "./classifier.ts";
 import { ConfigReader, readJsonObject } from "./config.ts";
 import type { Architecture, Pooling, SequenceClassifier } from "./contract.ts";
 import { architectureOf } from "./registry.ts";
@@ -28,7 +28,7 @@ export interface LoadOptions extends ParameterOptions {
    * it, the head starts from random values (see {@linkcode Classifier.newKeys}).
    */
   readonly target?: Target;
-  /** Default: what the checkpoint says; `cls` when it says nothing. */
+  /** Default: what the checkpoint says; when it says nothing, the standard head's. */
   readonly pooling?: Pooling;
   /** Of the random values of a new head. Default 0. */
   readonly seed?: number;
@@ -51,9 +51,9 @@ export async function loadClassifier(folder: string, options: LoadOptions = {}):
   const config = new ConfigReader(`${folder}/config.json`, readJsonObject(`${folder}/config.json`));
   const architecture = architectureOf(config);
   using file = openSafetensors(`${folder}/model.safetensors`);
-  const { target: wanted, pooling = savedPooling(config), seed = 0, ...where } = options;
+  const { target: wanted, pooling = savedPooling(config, architecture), seed = 0, ...where } = options;
   const target = wanted ?? savedTarget(config);
-  const model = architecture.createClassifier(config, { numLabels: outputsOf(target), pooling }, where);
+  const model = createModel(architecture, config, { numLabels: outputsOf(target), pooling }, where);
   try {
     const keepsHead = wanted === undefined || sameTarget(wanted, savedTarget(config));
     const newKeys = fillParameters({ model, architecture, file, keepsHead }, seed, config);
@@ -71,9 +71,10 @@ export async function loadClassifier(folder: string, options: LoadOptions = {}):
   }
 }
 
-function savedPooling(config: ConfigReader): Pooling {
+function savedPooling(config: ConfigReader, architecture: Architecture): Pooling {
   const saved = config.fields["fewtune"] as { pooling?: unknown } | undefined;
-  return saved?.pooling === "mean" ? "mean" : "cls";
+  const known = poolingsOf(architecture);
+  return known.find((pooling) => pooling === saved?.pooling) ?? known[0];
 }
 
 function savedTarget(config: ConfigReader): Target {
@@ -99,7 +100,7 @@ function fillParameters(filling: Filling, seed: number, config: ConfigReader): s
   const newKeys = [...parameters.keys()].filter((key) => !sources.has(key));
   const isNew = new Set(newKeys);
   using random = new Generator(seed, [...parameters.values()][0]?.device ?? "cpu");
-  initializeParameters(filling.model, random, config.number("initializer_range", 0.02), (key) => isNew.has(key));
+  initializeParameters(filling.model, random, config.initializerRange(), (key) => isNew.has(key));
   for (const [key, name] of sources) {
     const parameter = parameters.get(key);
     if (parameter) readParameter(filling.file, name, parameter);
@@ -120,7 +121,7 @@ function matchKeys(filling: Filling, parameters: ReadonlyMap<string, Tensor>): M
       candidate !== undefined && parameters.has(candidate)
     );
     for (const candidate of keys) {
-      if (candidate !== undefined && (keepsHead || !isOutputKey(candidate))) sources.set(candidate, name);
+      if (candidate !== undefined && (keepsHead || !isOutputKey(candidate, architecture))) sources.set(candidate, name);
     }
     if (keys.length === 0 && !isIgnored(key, architecture)) unexpected.push(name);
   }
@@ -151,8 +152,8 @@ function modernKey(key: string): string {
   return key.replace(/LayerNorm\.gamma$/, "LayerNorm.weight").replace(/LayerNorm\.beta$/, "LayerNorm.bias");
 }
 
-function isOutputKey(key: string): boolean {
-  return key.startsWith("classifier.");
+function isOutputKey(key: string, { outputKeys = /^classifier\./ }: Architecture): boolean {
+  return outputKeys.test(key);
 }
 
 function isHeadKey(key: string, architecture: Architecture): boolean {

@@ -4,8 +4,9 @@ import { CheckpointError } from "../errors.ts";
 import { bert } from "./bert.ts";
 import type { ConfigReader } from "./config.ts";
 import type { Architecture } from "./contract.ts";
+import { opt } from "./opt.ts";
 
-const architectures: readonly Architecture[] = [bert];
+const architectures: readonly Architecture[] = [bert, opt];
 
 /** The architecture that a configuration is for. */
 export function architectureOf(config: ConfigReader): Architecture {

@@ -47,8 +47,8 @@ function existingAncestor(path: string): string {
  * Saves config.json, model.safetensors, the tokenizer's files of the checkpoint that it came from, and `files` (name to
  * content). They are written to a folder beside it that gets its name at the end.
  *
- * The `cls` head saves as an ordinary checkpoint of the architecture. The `mean` head's pooler has a key of its own, and
- * config.json says `"fewtune": { "pooling": "mean" }`.
+ * The standard head (`cls`, `last`) saves as an ordinary checkpoint of the architecture. The `mean` head's pooler has a
+ * key of its own, and config.json says `"fewtune": { "pooling": "mean" }`.
  *
  * @throws {CheckpointError} when the folder exists or cannot be written
  */

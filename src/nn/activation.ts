@@ -32,7 +32,7 @@ export function activation(name: string): Activation {
   const known = activations[name];
   if (known === undefined) {
     throw new CheckpointError(
-      `hidden_act ${JSON.stringify(name)} is unknown: known are ${Object.keys(activations).join(", ")}`,
+      `the activation ${JSON.stringify(name)} is unknown: known are ${Object.keys(activations).join(", ")}`,
     );
   }
   return known;

@@ -4,7 +4,7 @@ import { OptionError } from "../errors.ts";
 import type { Pooling, RowInputs, SequenceClassifier } from "../models/contract.ts";
 import { type Device, type DType, type Tensor, tensorFrom } from "../torch/mod.ts";
 import { type Layout, layOut, type PartPositions, type Placement } from "./layout.ts";
-import { allPositions } from "./positions.ts";
+import { allPositions, anchorOf } from "./positions.ts";
 
 /** One tokenized example. */
 export interface Sequence {
@@ -26,7 +26,7 @@ export interface PackedBatch {
 
 /** How a batch is packed. */
 export interface PackOptions {
-  /** For each sequence the selected positions, ascending, the first position among them. */
+  /** For each sequence the selected positions, ascending, the {@linkcode anchorOf | anchor} among them. */
   readonly selected: readonly (readonly number[])[];
   readonly pooling: Pooling;
   readonly device?: Device;
@@ -69,8 +69,8 @@ function pack(
   pooled: readonly (readonly number[])[],
   options: PackOptions,
 ): PackedBatch {
-  checkSelections(sequences, options.selected);
-  const { device = "cpu", dtype = "float32", isCausal = false } = options;
+  const { pooling, device = "cpu", dtype = "float32", isCausal = false } = options;
+  checkSelections(sequences, options.selected, pooling);
   const { rowsPerBlock = device === "cpu" ? 1024 : Infinity } = options;
   const order = sequences.keys().toArray().sort((a, b) => lengthOf(sequences, b) - lengthOf(sequences, a));
   const parts = order.map((sequence) => split(lengthOf(sequences, sequence), withGradient[sequence] ?? []));
@@ -82,26 +82,29 @@ function pack(
     layout: layOut(parts, { rowsPerBlock, isCausal, device, dtype }),
     selected: rowInputs(sequences, selected, device),
     rest: rowInputs(sequences, rest, device),
-    pool: poolingMatrix(selected, options.pooling === "cls" ? pooled.map(() => [0]) : pooled, { device, dtype }),
+    pool: poolingMatrix(selected, pooling === "mean" ? pooled : anchors(sequences, pooling), { device, dtype }),
     gradientStops: withGradient === pooled ? null : gradientStops(selected, pooled, device),
   };
 }
 
-function checkSelections(sequences: readonly Sequence[], selected: readonly (readonly number[])[]): void {
+function checkSelections(
+  sequences: readonly Sequence[],
+  selected: readonly (readonly number[])[],
+  pooling: Pooling,
+): void {
   if (sequences.length === 0) throw new OptionError("a batch needs at least one sequence");
-  sequences.forEach(({ inputIds }, index) => {
+  sequences.forEach(({ inputIds: { length } }, index) => {
     const positions = selected[index] ?? [];
-    const isAscending = positions.every((position, at) =>
-      at === 0 ? position === 0 : position > (positions[at - 1] ?? -1)
-    );
-    if (positions.length === 0 || !isAscending || (positions.at(-1) ?? 0) >= inputIds.length) {
-      throw new OptionError(
-        `the selected positions of sequence ${index}, [${positions}], have to ascend from 0 to at most ${
-          inputIds.length - 1
-        }`,
-      );
+    const isAscending = positions.every((position, at) => position > (positions[at - 1] ?? -1) && position < length);
+    if (!isAscending || !positions.includes(anchorOf(pooling, length))) {
+      const range = pooling === "last" ? `to ${length - 1}, the last one` : `from 0 to at most ${length - 1}`;
+      throw new OptionError(`the selected positions of sequence ${index}, [${positions}], have to ascend ${range}`);
     }
   });
+}
+
+function anchors(sequences: readonly Sequence[], pooling: Pooling): number[][] {
+  return sequences.map(({ inputIds }) => [anchorOf(pooling, inputIds.length)]);
 }
 
 function lengthOf(sequences: readonly Sequence[], sequence: number): number {

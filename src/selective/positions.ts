@@ -1,6 +1,7 @@
 // Chooses the positions of each sequence that carry gradients.
 
 import { OptionError } from "../errors.ts";
+import type { Pooling } from "../models/contract.ts";
 import { empty, type Generator, scope, toTypedArray, uniform_ } from "../torch/mod.ts";
 
 /** How many positions of a sequence are selected: a number of them, or all. */
@@ -18,13 +19,25 @@ export function checkSelectionSize(k: SelectionSize): void {
   }
 }
 
+/** The position that is always selected: the one that the head reads, the first one for the mean. */
+export function anchorOf(pooling: Pooling, length: number): number {
+  return pooling === "last" ? length - 1 : 0;
+}
+
 /**
- * For each sequence its selected positions in ascending order: the first one always, then uniformly without
- * replacement up to k in all (Simoulin et al. 2023, section 2). A sequence of at most k positions is selected whole.
+ * For each sequence its selected positions in ascending order: always its {@linkcode anchorOf | anchor}, by default the
+ * first one, then uniformly without replacement up to k in all (Simoulin et al. 2023, section 2). A sequence of at most
+ * k positions is selected whole.
  *
+ * @param pooling what the head reads, of which the anchor depends
  * @throws {OptionError} for a k below 1
  */
-export function selectPositions(lengths: readonly number[], k: SelectionSize, random: Generator): number[][] {
+export function selectPositions(
+  lengths: readonly number[],
+  k: SelectionSize,
+  random: Generator,
+  pooling: Pooling = "mean",
+): number[][] {
   checkSelectionSize(k);
   const picks = lengths.map((length) => k === "all" || length <= k ? 0 : k - 1);
   const numbers = uniformNumbers(picks.reduce((sum, count) => sum + count, 0), random);
@@ -33,13 +46,14 @@ export function selectPositions(lengths: readonly number[], k: SelectionSize, ra
     const count = picks[index] ?? 0;
     if (k === "all" || length <= k) return Array.from({ length }, (_, position) => position);
     const drawn = numbers.subarray(next, next += count);
-    return [0, ...drawWithoutReplacement(length, drawn)].sort((a, b) => a - b);
+    const anchor = anchorOf(pooling, length);
+    return [anchor, ...drawWithoutReplacement(length, anchor, drawn)].sort((a, b) => a - b);
   });
 }
 
-// A Fisher-Yates shuffle of positions 1..length-1, stopped after as many draws as there are numbers.
-function drawWithoutReplacement(length: number, numbers: Float64Array): number[] {
-  const positions = Array.from({ length: length - 1 }, (_, index) => index + 1);
+// A Fisher-Yates shuffle of all positions but one, stopped after as many draws as there are numbers.
+function drawWithoutReplacement(length: number, without: number, numbers: Float64Array): number[] {
+  const positions = Array.from({ length: length - 1 }, (_, index) => index < without ? index : index + 1);
   numbers.forEach((number, index) => {
     const other = index + Math.floor(number * (positions.length - index));
     [positions[index], positions[other]] = [positions[other] ?? 0, positions[index] ?? 0];

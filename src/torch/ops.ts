@@ -103,6 +103,9 @@ export const add = operator(
 export const add_ = operator(
   "aten::add_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)",
 );
+export const addScalar = operator(
+  "aten::add.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor",
+);
 export const sub = operator(
   "aten::sub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor",
 );

@@ -9,10 +9,10 @@ import { reviews, writeCsv, writeTinyModel } from "./tiny_model.ts";
 
 const texts = ["the film was good", "the film was very awful", "poor film"];
 
-function prepared(): Disposable & { readonly at: (name: string) => string } {
+function prepared(fixture?: "small_opt"): Disposable & { readonly at: (name: string) => string } {
   const temporary = temporaryFolder();
   const at = (name: string): string => join(temporary.path, name);
-  writeTinyModel(at("model"));
+  writeTinyModel(at("model"), fixture);
   return { at, [Symbol.dispose]: () => temporary[Symbol.dispose]() };
 }
 
@@ -54,6 +54,21 @@ Deno.test("selective, mean, word labels, CSV: what train says of dev, eval says 
   );
 
   await checkPredictions(at);
+});
+
+Deno.test("OPT: selective with the head on the mean, full with the standard head; not with one on the first", async () => {
+  using place = prepared("small_opt");
+  const { at } = place;
+  writeCsv(at("train.csv"), 48, (good) => good ? "good" : "bad");
+  const files = ["--train", at("train.csv"), "--dev", at("train.csv"), "--epochs", "16", "--learning-rate", "1e-2"];
+  for (const options of [["--k", "4"], ["--method", "full", "--pooling", "last"]]) {
+    assert.equal(facts(await train(at, ...files, ...options)).get("dev accuracy"), "1.0000");
+    const config = JSON.parse(Deno.readTextFileSync(at("out/config.json")));
+    assert.equal(config.fewtune.pooling, options.at(-1) === "last" ? "last" : "mean");
+    Deno.removeSync(at("out"), { recursive: true });
+  }
+  const first = ["--model", at("model"), "--output-dir", at("out"), "--pooling", "cls"];
+  await fail(["train", ...files, ...first], 2, /opt has no head for the pooling "cls": it can be last .* or mean/);
 });
 
 // The last digit of a logit depends on which texts happen to run together.

@@ -2,17 +2,19 @@
 
 import { join } from "node:path";
 
-const fixture = new URL("../fixtures/small_bert/", import.meta.url);
+const fixtures = new URL("../fixtures/", import.meta.url);
 const words = ["good", "fine", "great", "bad", "poor", "awful", "the", "film", "was", "not", "very"];
 const letters = Array.from("abcdefghijklmnopqrstuvwxyz");
 
-/** Writes a checkpoint (BERT, 3 layers, 64 positions, 120 tokens) into a new folder. */
-export function writeTinyModel(folder: string): void {
+const vocabulary = { small_bert: 120, small_opt: 60 };
+
+/** Writes a checkpoint (3 layers; BERT with 64 positions or OPT with 32) into a new folder. */
+export function writeTinyModel(folder: string, fixture: keyof typeof vocabulary = "small_bert"): void {
   Deno.mkdirSync(folder);
   for (const name of ["config.json", "model.safetensors"]) {
-    Deno.copyFileSync(new URL(name, fixture), join(folder, name));
+    Deno.copyFileSync(new URL(`${fixture}/${name}`, fixtures), join(folder, name));
   }
-  Deno.writeTextFileSync(join(folder, "tokenizer.json"), JSON.stringify(wordPiece(120)));
+  Deno.writeTextFileSync(join(folder, "tokenizer.json"), JSON.stringify(wordPiece(vocabulary[fixture])));
 }
 
 /** The tokenizer.json of a lower-casing WordPiece tokenizer with so many tokens. */

@@ -200,7 +200,11 @@ const refusals: readonly { readonly name: string; readonly changes: Changes; rea
     changes: { change: (source) => source.name === "classifier.bias" ? { ...source, dtype: "I32" } : source },
     message: /classifier\.bias is of type I32, a parameter has to be a float$/,
   },
-  { name: "another architecture", changes: { config: { model_type: "t5" } }, message: /"t5" is not known.*: bert$/ },
+  {
+    name: "another architecture",
+    changes: { config: { model_type: "t5" } },
+    message: /"t5" is not known.*: bert, opt$/,
+  },
   { name: "heads that do not divide", changes: { config: { num_attention_heads: 5 } }, message: /32 is no multiple/ },
   { name: "an activation of no name", changes: { config: { hidden_act: "swish9" } }, message: /"swish9" is unknown/ },
   {

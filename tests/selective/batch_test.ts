@@ -39,11 +39,15 @@ Deno.test("rows: longer sequences first, selected positions and the rest apart, 
   );
 });
 
-Deno.test("pooling: the mean over the selected positions, or the first one, in the caller's order", () => {
+Deno.test("pooling: the mean over the selected positions, the first or the last one, in the caller's order", () => {
   scope(() => {
     const mean = packBatch(sequences, { selected, pooling: "mean" }).pool;
     assertTensor(mean, [2, 3], [0, 0, 1, 0.5, 0.5, 0]);
     assertTensor(packBatch(sequences, { selected, pooling: "cls" }).pool, [2, 3], [0, 0, 1, 1, 0, 0]);
+    const toLast = [[1], [0, 3]];
+    assertTensor(packBatch(sequences, { selected: toLast, pooling: "last" }).pool, [2, 3], [0, 0, 1, 0, 1, 0]);
+    const masked = packMaskedBatch(sequences, { selected: toLast, pooling: "last" }).pool;
+    assertTensor(masked, [2, 6], [0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0]);
     const double = packBatch([{ inputIds: [1, 2, 3], tokenTypeIds: [0, 0, 0] }], {
       ...{ selected: [[0, 1, 2]], pooling: "mean", dtype: "float64" },
     }).pool;
@@ -87,6 +91,12 @@ Deno.test("selections that cannot be, and a batch of nothing, are refused", asyn
         assert.throws(() => packer(sequences, { selected: [[0], positions], pooling: "mean" }), {
           name: "OptionError",
           message: `the selected positions of sequence 1, [${positions}], have to ascend from 0 to at most 3`,
+        });
+      }
+      for (const positions of [[], [0], [0, 2], [1, 0, 3], [0, 4], [-1, 3], [3, 3]]) {
+        assert.throws(() => packer(sequences, { selected: [[1], positions], pooling: "last" }), {
+          name: "OptionError",
+          message: `the selected positions of sequence 1, [${positions}], have to ascend to 3, the last one`,
         });
       }
       assert.throws(() => packer(sequences, { selected: [[0]], pooling: "mean" }), { name: "OptionError" });

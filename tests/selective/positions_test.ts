@@ -22,6 +22,20 @@ Deno.test("k positions in ascending order, the first among them, within the sequ
   });
 });
 
+Deno.test("for a head on the last position it is the last that is always selected, the others as often as each other", () => {
+  using random = new Generator(1);
+  const counts = new Array<number>(9).fill(0);
+  for (const positions of selectPositions(new Array<number>(8000).fill(9), 4, random, "last")) {
+    assert.equal(positions.length, 4);
+    assert.deepEqual(positions, [...new Set(positions)].sort((a, b) => a - b));
+    for (const position of positions) counts[position] = (counts[position] ?? 0) + 1;
+  }
+  assert.equal(counts[8], 8000);
+  assert.ok(chiSquare(counts.slice(0, 8), 8000 * 3 / 8) < 24.3);
+  assert.deepEqual(selectPositions([1, 5, 3], 1, random, "last"), [[0], [4], [2]]);
+  assert.deepEqual(selectPositions([1, 2, 3], 2, random, "cls").map((positions) => positions[0]), [0, 0, 0]);
+});
+
 Deno.test("all positions: for k = all, and for sequences that are not longer than k", () => {
   using random = new Generator(1);
   const state = random.state();

@@ -11,6 +11,7 @@ import {
   namedParameters,
   packBatch,
   type PackedBatch,
+  packingFor,
   packMaskedBatch,
   type Pooling,
   scope,
@@ -86,8 +87,7 @@ export function pack(
   return packer(batch, {
     ...options,
     selected: selected ?? allPositions(batch.map(({ inputIds }) => inputIds.length)),
-    pooling: model.pooling,
-    dtype: model.backbone.dtype,
+    ...packingFor(model),
   });
 }
 

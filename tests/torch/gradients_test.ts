@@ -49,6 +49,7 @@ const cases: readonly Case[] = [
   { name: "sub", shapes: [[2, 3], [2, 1]], compute: (x, y) => ops.sub(x, y) },
   { name: "mul", shapes: [[2, 3], [3]], compute: (x, y) => ops.mul(x, y) },
   { name: "mul_", shapes: [[2], [2]], compute: (x, y) => ops.mul_(copy(x), y) },
+  { name: "addScalar", shapes: [[3]], compute: (x) => ops.mul(ops.addScalar(x, 0.5), x) },
   { name: "mulScalar", shapes: [[3]], compute: (x) => ops.mulScalar(x, -1.75) },
   { name: "mulScalar_", shapes: [[3]], compute: (x) => ops.mulScalar_(copy(x), 0.3) },
   { name: "div", shapes: [[3], [3]], compute: (x, y) => ops.div(x, y) },

@@ -1,0 +1,278 @@
+// OPT (Zhang et al. 2022): causal, pre-norm layers (post-norm in the size 350m), ReLU, learned positions.
+
+import { type Activation, activation } from "../nn/activation.ts";
+import { Dropout } from "../nn/dropout.ts";
+import { Embedding } from "../nn/embedding.ts";
+import { LayerNorm } from "../nn/layer_norm.ts";
+import { Linear } from "../nn/linear.ts";
+import type { Module, ParameterOptions } from "../nn/module.ts";
+import { Projection } from "../nn/projection.ts";
+import { add_, addScalar, type Device, type DType, type Generator, scope, tanh, type Tensor } from "../torch/mod.ts";
+import { CheckpointError } from "../errors.ts";
+import type { ConfigReader } from "./config.ts";
+import type {
+  Architecture,
+  Backbone,
+  HeadOptions,
+  Pooling,
+  RowInputs,
+  RowModule,
+  SequenceClassifier,
+  TransformerLayer,
+} from "./contract.ts";
+
+interface OptConfig {
+  readonly vocabSize: number;
+  readonly wordEmbedProjDim: number;
+  readonly hiddenSize: number;
+  readonly ffnDim: number;
+  readonly numHiddenLayers: number;
+  readonly numAttentionHeads: number;
+  readonly maxPositionEmbeddings: number;
+  readonly padTokenId: number;
+  readonly dropout: number;
+  readonly attentionDropout: number;
+  readonly doLayerNormBefore: boolean;
+  readonly activationFunction: Activation;
+}
+
+// What models of this name may also have, and none of the published sizes has.
+const onlySupported: Readonly<Record<string, boolean | number>> = {
+  enable_bias: true,
+  layer_norm_elementwise_affine: true,
+  layerdrop: 0,
+  _remove_final_layer_norm: false,
+};
+
+function readConfig(config: ConfigReader): OptConfig {
+  for (const [name, supported] of Object.entries(onlySupported)) {
+    const value = config.fields[name] ?? supported;
+    if (value !== supported) {
+      throw new CheckpointError(
+        `${config.path}: ${name} ${JSON.stringify(value)} is not supported, only ${supported} is`,
+      );
+    }
+  }
+  const [hiddenSize, numAttentionHeads] = [config.count("hidden_size"), config.count("num_attention_heads")];
+  if (hiddenSize % numAttentionHeads !== 0) {
+    throw new CheckpointError(
+      `${config.path}: hidden_size ${hiddenSize} is no multiple of num_attention_heads ${numAttentionHeads}`,
+    );
+  }
+  return {
+    vocabSize: config.count("vocab_size"),
+    wordEmbedProjDim: config.count("word_embed_proj_dim", hiddenSize),
+    hiddenSize,
+    ffnDim: config.count("ffn_dim"),
+    numHiddenLayers: config.count("num_hidden_layers"),
+    numAttentionHeads,
+    maxPositionEmbeddings: config.count("max_position_embeddings"),
+    padTokenId: config.number("pad_token_id", 1),
+    dropout: config.probability("dropout", 0.1),
+    attentionDropout: config.probability("attention_dropout", 0),
+    doLayerNormBefore: config.flag("do_layer_norm_before", true),
+    activationFunction: activation(config.text("activation_function", "relu")),
+  };
+}
+
+// The published weights keep the rows before the first position's.
+const positionOffset = 2;
+
+const layerNormEps = 1e-5;
+
+class OptEmbeddings implements Module {
+  readonly children: Readonly<Record<string, Module>>;
+  readonly #tokens: Embedding;
+  readonly #positions: Embedding;
+  readonly #projectIn: Projection | null;
+
+  constructor(config: OptConfig, options: ParameterOptions) {
+    const { hiddenSize, wordEmbedProjDim } = config;
+    this.#tokens = new Embedding(config.vocabSize, wordEmbedProjDim, {
+      ...options,
+      paddingIndex: config.padTokenId,
+      hasSparseGradient: true,
+    });
+    this.#positions = new Embedding(config.maxPositionEmbeddings + positionOffset, hiddenSize, options);
+    this.#projectIn = wordEmbedProjDim === hiddenSize ? null : new Projection(wordEmbedProjDim, hiddenSize, options);
+    this.children = {
+      embed_tokens: this.#tokens,
+      embed_positions: this.#positions,
+      ...(this.#projectIn && { project_in: this.#projectIn }),
+    };
+  }
+
+  forward(rows: RowInputs): Tensor {
+    return scope(() => {
+      const tokens = this.#tokens.forward(rows.inputIds);
+      const hidden = this.#projectIn?.forward(tokens) ?? tokens;
+      return add_(hidden, this.#positions.forward(addScalar(rows.positionIds, positionOffset)));
+    });
+  }
+}
+
+class OptLayer implements TransformerLayer {
+  readonly children: Readonly<Record<string, Module>>;
+  readonly query: Linear;
+  readonly key: Linear;
+  readonly value: Linear;
+  readonly #attentionOutput: Linear;
+  readonly #attentionNorm: LayerNorm;
+  readonly #intermediate: Linear;
+  readonly #output: Linear;
+  readonly #outputNorm: LayerNorm;
+  readonly #dropout: Dropout;
+  readonly #activation: Activation;
+  readonly #isPreNorm: boolean;
+
+  constructor(config: OptConfig, options: ParameterOptions) {
+    const { hiddenSize, ffnDim } = config;
+    this.query = new Linear(hiddenSize, hiddenSize, options);
+    this.key = new Linear(hiddenSize, hiddenSize, options);
+    this.value = new Linear(hiddenSize, hiddenSize, options);
+    this.#attentionOutput = new Linear(hiddenSize, hiddenSize, options);
+    this.#attentionNorm = new LayerNorm(hiddenSize, layerNormEps, options);
+    this.#intermediate = new Linear(hiddenSize, ffnDim, options);
+    this.#output = new Linear(ffnDim, hiddenSize, options);
+    this.#outputNorm = new LayerNorm(hiddenSize, layerNormEps, options);
+    this.#dropout = new Dropout(config.dropout);
+    this.#activation = config.activationFunction;
+    this.#isPreNorm = config.doLayerNormBefore;
+    const attention = { q_proj: this.query, k_proj: this.key, v_proj: this.value, out_proj: this.#attentionOutput };
+    this.children = {
+      self_attn: { children: attention },
+      self_attn_layer_norm: this.#attentionNorm,
+      fc1: this.#intermediate,
+      fc2: this.#output,
+      final_layer_norm: this.#outputNorm,
+    };
+  }
+
+  attentionInput(hidden: Tensor): Tensor {
+    return this.#isPreNorm ? this.#attentionNorm.forward(hidden) : hidden;
+  }
+
+  afterAttention(hidden: Tensor, context: Tensor, random: Generator | null): Tensor {
+    return scope(() => {
+      const attended = this.#addTo(hidden, this.#attentionOutput.forward(context), this.#attentionNorm, random);
+      const inner = scope(() => {
+        const input = this.#isPreNorm ? this.#outputNorm.forward(attended) : attended;
+        return this.#activation(this.#intermediate.forward(input));
+      });
+      return this.#addTo(attended, this.#output.forward(inner), this.#outputNorm, random);
+    });
+  }
+
+  // How both halves of a layer end: dropout, the residual added, and in a post-norm model LayerNorm.
+  #addTo(residual: Tensor, output: Tensor, norm: LayerNorm, random: Generator | null): Tensor {
+    const sum = add_(this.#dropout.applyInPlace(output, random), residual);
+    return this.#isPreNorm ? sum : norm.forward(sum);
+  }
+}
+
+// What follows the layers: LayerNorm in a pre-norm model, and the way back to the size of the word embeddings.
+class OptOutput implements RowModule {
+  readonly children: Readonly<Record<string, Module>>;
+  readonly #norm: LayerNorm | null;
+  readonly #projectOut: Projection | null;
+
+  constructor({ hiddenSize, wordEmbedProjDim, doLayerNormBefore }: OptConfig, options: ParameterOptions) {
+    this.#norm = doLayerNormBefore ? new LayerNorm(hiddenSize, layerNormEps, options) : null;
+    this.#projectOut = wordEmbedProjDim === hiddenSize ? null : new Projection(hiddenSize, wordEmbedProjDim, options);
+    this.children = {
+      ...(this.#norm && { final_layer_norm: this.#norm }),
+      ...(this.#projectOut && { project_out: this.#projectOut }),
+    };
+  }
+
+  forward(rows: Tensor): Tensor {
+    return scope(() => {
+      const normalised = this.#norm?.forward(rows) ?? rows;
+      return this.#projectOut?.forward(normalised) ?? normalised;
+    });
+  }
+}
+
+class OptModel implements Backbone {
+  readonly children: Readonly<Record<string, Module>>;
+  readonly hiddenSize: number;
+  readonly numAttentionHeads: number;
+  readonly maxPositions: number;
+  readonly vocabSize: number;
+  readonly device: Device;
+  readonly dtype: DType;
+  readonly attentionDropout: Dropout;
+  readonly isCausal = true;
+  readonly finalNorm: OptOutput;
+  readonly layers: readonly OptLayer[];
+  readonly embeddings: OptEmbeddings;
+
+  constructor(config: OptConfig, options: ParameterOptions) {
+    this.hiddenSize = config.hiddenSize;
+    this.numAttentionHeads = config.numAttentionHeads;
+    this.maxPositions = config.maxPositionEmbeddings;
+    this.vocabSize = config.vocabSize;
+    this.device = options.device ?? "cpu";
+    this.dtype = options.dtype ?? "float32";
+    this.attentionDropout = new Dropout(config.attentionDropout);
+    this.embeddings = new OptEmbeddings(config, options);
+    this.finalNorm = new OptOutput(config, options);
+    this.layers = Array.from({ length: config.numHiddenLayers }, () => new OptLayer(config, options));
+    const layers = { children: Object.fromEntries(this.layers.entries()) };
+    this.children = { decoder: { children: { ...this.embeddings.children, ...this.finalNorm.children, layers } } };
+  }
+
+  embed(rows: RowInputs): Tensor {
+    return this.embeddings.forward(rows);
+  }
+}
+
+// The standard head is `score` alone. The head on the mean has a hidden layer before it, under a key of its own, so
+// that other programs say that they do not know it instead of feeding it the last position.
+class OptClassifier implements SequenceClassifier {
+  readonly children: Readonly<Record<string, Module>>;
+  readonly backbone: OptModel;
+  readonly head: Module;
+  readonly pooling: Pooling;
+  readonly numLabels: number;
+  readonly #pooler: Linear | null;
+  readonly #score: Projection;
+  readonly #dropout: Dropout;
+
+  constructor(config: OptConfig, { pooling, numLabels }: HeadOptions, options: ParameterOptions) {
+    const { wordEmbedProjDim } = config;
+    this.pooling = pooling;
+    this.numLabels = numLabels;
+    this.#pooler = pooling === "mean" ? new Linear(wordEmbedProjDim, wordEmbedProjDim, options) : null;
+    this.#score = new Projection(wordEmbedProjDim, numLabels, options);
+    this.#dropout = new Dropout(config.dropout);
+    this.backbone = new OptModel(config, options);
+    const head = {
+      ...(this.#pooler && { mean_pooler: { children: { dense: this.#pooler } } }),
+      score: this.#score,
+    };
+    this.head = { children: head };
+    this.children = { model: this.backbone, ...head };
+  }
+
+  classify(pooled: Tensor, random: Generator | null): Tensor {
+    const pooler = this.#pooler;
+    if (pooler === null) return this.#score.forward(pooled);
+    return scope(() => this.#score.forward(this.#dropout.apply(tanh(pooler.forward(pooled)), random)));
+  }
+}
+
+/** OPT for sequence classification and regression, with the keys of Hugging Face's `OPTForSequenceClassification`. */
+export const opt: Architecture = {
+  modelType: "opt",
+  basePrefix: "model.",
+  classifierName: "OPTForSequenceClassification",
+  poolings: ["last", "mean"],
+  headKeys: [/^mean_pooler\./, /^score\./],
+  outputKeys: /^score\./,
+  headFallbacks: {},
+  ignoredKeys: [/^lm_head\./, /^qa_outputs\./, /^model\.decoder\.version$/],
+  createClassifier(config: ConfigReader, head: HeadOptions, options: ParameterOptions): SequenceClassifier {
+    return new OptClassifier(readConfig(config), head, options);
+  },
+};
