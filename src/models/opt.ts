@@ -155,11 +155,9 @@ class OptLayer implements TransformerLayer {
   afterAttention(hidden: Tensor, context: Tensor, random: Generator | null): Tensor {
     return scope(() => {
       const attended = this.#addTo(hidden, this.#attentionOutput.forward(context), this.#attentionNorm, random);
-      const inner = scope(() => {
-        const input = this.#isPreNorm ? this.#outputNorm.forward(attended) : attended;
-        return this.#activation(this.#intermediate.forward(input));
-      });
-      return this.#addTo(attended, this.#output.forward(inner), this.#outputNorm, random);
+      const inner = this.#intermediate.forward(this.#isPreNorm ? this.#outputNorm.forward(attended) : attended);
+      const output = this.#output.forwardActivated(inner, this.#activation);
+      return this.#addTo(attended, output, this.#outputNorm, random);
     });
   }
 

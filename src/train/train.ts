@@ -204,7 +204,12 @@ class Run implements Disposable {
   #accumulate(examples: readonly TrainingExample[], learningRate: number): number {
     const { model, target } = this.#classifier;
     const { activations = "store", optimizerInBackward = false } = this.#options;
-    const selected = selectPositions(examples.map(({ inputIds }) => inputIds.length), this.#k, this.#positions);
+    const selected = selectPositions(
+      examples.map(({ inputIds }) => inputIds.length),
+      this.#k,
+      this.#positions,
+      model.pooling,
+    );
     const batch = packBatch(examples, { selected, ...packingFor(model) });
     return accumulateGradients(model, batch, (logits) => lossOf(logits, labelsOf(examples), target), {
       random: this.#dropout,
