@@ -26,6 +26,8 @@ int32_t ft_synchronize(int32_t type, int32_t index) {
   });
 }
 
+int32_t ft_cpu_has_bf16() { return __builtin_cpu_supports("avx512bf16") ? 1 : 0; }
+
 int32_t ft_threads(int32_t count) {
   if (count > 0) at::set_num_threads(count);
   return at::get_num_threads();

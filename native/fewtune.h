@@ -48,6 +48,7 @@ FT_API int32_t ft_memory_device_reset_peak(int32_t type, int32_t index);
 // Devices, threads, random generators
 FT_API int32_t ft_cuda_device_count(int64_t* out);
 FT_API int32_t ft_synchronize(int32_t type, int32_t index);
+FT_API int32_t ft_cpu_has_bf16();  // whether the processor multiplies bfloat16 (AVX512-BF16, and so AMX)
 FT_API int32_t ft_threads(int32_t count);  // 0: leave as it is; returns the number in use
 FT_API int32_t ft_generator_new(int32_t type, int32_t index, int64_t* out);
 FT_API void ft_generator_free(const int64_t* handle);

@@ -16,7 +16,7 @@ export const shimSources = [
   "memory.cpp",
   "devices.cpp",
   "dropout.cpp",
-  "gelu_linear.cpp",
+  "linear.cpp",
 ] as const;
 
 /** The folder that holds {@link shimSources}. */

@@ -22,6 +22,7 @@ export const symbols = {
   ft_memory_device_reset_peak: { parameters: ["i32", "i32"], result: "i32" },
   ft_cuda_device_count: { parameters: ["buffer"], result: "i32" },
   ft_synchronize: { parameters: ["i32", "i32"], result: "i32" },
+  ft_cpu_has_bf16: { parameters: [], result: "i32" },
   ft_threads: { parameters: ["i32"], result: "i32" },
   ft_generator_new: { parameters: ["i32", "i32", "buffer"], result: "i32" },
   ft_generator_free: { parameters: ["buffer"], result: "void" },

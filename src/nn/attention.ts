@@ -3,6 +3,7 @@
 import {
   add_,
   type Generator,
+  hasBfloat16Arithmetic,
   matmul,
   mulScalar,
   reshape,
@@ -10,6 +11,7 @@ import {
   scope,
   softmax,
   type Tensor,
+  to,
   transpose,
   view,
 } from "../torch/mod.ts";
@@ -41,12 +43,18 @@ export function splitHeads(block: Tensor, heads: number): Tensor {
  */
 export function attention(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions): Tensor {
   return scope(() => {
-    return joinHeads(
-      options.dropout.isActive(options.random)
-        ? attentionWithDropout(query, key, value, options)
-        : scaledDotProductAttention(query, key, value, options.bias),
-    );
+    const [q, k, v] = [computable(query), computable(key), computable(value)];
+    const context = options.dropout.isActive(options.random)
+      ? attentionWithDropout(q, k, v, options)
+      : scaledDotProductAttention(q, k, v, options.bias);
+    return to(joinHeads(context), { dtype: query.dtype });
   });
+}
+
+/** The tensor in a type that its device multiplies: bfloat16 becomes float32 where that is emulated. */
+export function computable(tensor: Tensor): Tensor {
+  const isEmulated = tensor.dtype === "bfloat16" && !hasBfloat16Arithmetic(tensor.device);
+  return isEmulated ? to(tensor, { dtype: "float32" }) : tensor;
 }
 
 /** `[B, heads, L, d / heads]` as rows `[B * L, d]`. */

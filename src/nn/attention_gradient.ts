@@ -10,9 +10,10 @@ import {
   softmax,
   softmaxBackward,
   type Tensor,
+  to,
   transpose,
 } from "../torch/mod.ts";
-import { type AttentionOptions, joinHeads } from "./attention.ts";
+import { type AttentionOptions, computable, joinHeads } from "./attention.ts";
 
 /** Gradients as rows: of all queries `[B * Lq, d]`, and of each sequence's first keys and values `[B * n, d]`. */
 export interface AttentionGradient {
@@ -45,19 +46,21 @@ export function attentionGradient(
 ): AttentionGradient {
   return scope(() => {
     const { bias, dropout, random } = options;
-    const scale = query.length(3) ** -0.5;
-    const scaled = mulScalar(query, scale);
-    const probabilities = probabilitiesOf(scaled, key, bias);
+    const [q, k, v, ofContext] = [computable(query), computable(key), computable(value), computable(gradient)];
+    const scale = q.length(3) ** -0.5;
+    const scaled = mulScalar(q, scale);
+    const probabilities = probabilitiesOf(scaled, k, bias);
     const noise = dropout.draw(probabilities, random);
     const first = (weights: Tensor): Tensor => transpose(narrow(weights, 3, 0, keyCount), 2, 3);
-    const ofValue = scope(() => joinHeads(matmul(first(dropout.applyNoise(probabilities, noise)), gradient)));
+    const rows = (compute: () => Tensor): Tensor => scope(() => to(joinHeads(compute()), { dtype: query.dtype }));
+    const ofValue = rows(() => matmul(first(dropout.applyNoise(probabilities, noise)), ofContext));
     const ofScores = scope(() => {
-      const ofProbabilities = dropout.applyNoiseInPlace(matmul(gradient, transpose(value, 2, 3)), noise);
-      return softmaxBackward(ofProbabilities, probabilities, -1, query.dtype);
+      const ofProbabilities = dropout.applyNoiseInPlace(matmul(ofContext, transpose(v, 2, 3)), noise);
+      return softmaxBackward(ofProbabilities, probabilities, -1, q.dtype);
     });
     probabilities.dispose();
-    const ofKey = scope(() => joinHeads(matmul(first(ofScores), scaled)));
-    const ofQuery = scope(() => joinHeads(mulScalar_(matmul(ofScores, key), scale)));
+    const ofKey = rows(() => matmul(first(ofScores), scaled));
+    const ofQuery = rows(() => mulScalar_(matmul(ofScores, k), scale));
     return { query: ofQuery, key: ofKey, value: ofValue };
   });
 }

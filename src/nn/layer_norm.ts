@@ -1,6 +1,6 @@
 // LayerNorm over the last dimension.
 
-import { fill_, type Generator, layerNorm, type Tensor, zero_ } from "../torch/mod.ts";
+import { fill_, type Generator, layerNorm, scope, type Tensor, to, zero_ } from "../torch/mod.ts";
 import { type Module, parameter, type ParameterOptions } from "./module.ts";
 
 /** Normalises each row to mean 0 and variance 1, then scales and shifts it (Ba et al. 2016, equation 4). */
@@ -16,7 +16,10 @@ export class LayerNorm implements Module {
   }
 
   forward(input: Tensor): Tensor {
-    return layerNorm(input, [this.size], this.#weight, this.#bias, this.eps);
+    const norm = (rows: Tensor): Tensor => layerNorm(rows, [this.size], this.#weight, this.#bias, this.eps);
+    // LibTorch's norm takes rows of a narrower type than the weights on the CPU, and not on a GPU.
+    if (input.dtype === this.#weight.dtype || input.device === "cpu") return norm(input);
+    return scope(() => to(norm(to(input, { dtype: this.#weight.dtype })), { dtype: input.dtype }));
   }
 
   initialize(_random: Generator, _std: number): void {

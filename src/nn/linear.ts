@@ -1,12 +1,9 @@
 // Linear: x W^T + b on packed rows.
 
-import { type Generator, isGradEnabled, linear, normal_, operator, scope, type Tensor, zero_ } from "../torch/mod.ts";
+import { type Generator, normal_, type Tensor, zero_ } from "../torch/mod.ts";
 import type { Activation } from "./activation.ts";
+import { linearMap } from "./linear_map.ts";
 import { type Module, parameter, type ParameterOptions } from "./module.ts";
-
-const geluLinear = operator(
-  "fewtune::gelu_linear(Tensor input, Tensor weight, Tensor? bias, str approximate) -> Tensor",
-);
 
 /** A linear map of rows `[N, inFeatures]` to `[N, outFeatures]`. */
 export class Linear implements Module {
@@ -21,15 +18,12 @@ export class Linear implements Module {
   }
 
   forward(input: Tensor): Tensor {
-    return linear(input, this.weight, this.bias);
+    return linearMap(input, this.weight, this.bias);
   }
 
-  /** The map of `activation(input)`. Where it is GELU, backward keeps the input alone and computes its output again. */
+  /** The map of `activation(input)`; see {@linkcode linearMap} for what backward keeps. */
   forwardActivated(input: Tensor, activation: Activation): Tensor {
-    if (activation.gelu !== undefined && isGradEnabled()) {
-      return geluLinear(input, this.weight, this.bias, activation.gelu);
-    }
-    return scope(() => this.forward(activation.apply(input)));
+    return linearMap(input, this.weight, this.bias, activation);
   }
 
   initialize(random: Generator, std: number): void {

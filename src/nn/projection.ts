@@ -1,6 +1,7 @@
 // Projection: x W^T on packed rows, a linear map without a bias.
 
-import { type Generator, linear, normal_, type Tensor } from "../torch/mod.ts";
+import { type Generator, normal_, type Tensor } from "../torch/mod.ts";
+import { linearMap } from "./linear_map.ts";
 import { type Module, parameter, type ParameterOptions } from "./module.ts";
 
 /** A linear map of rows `[N, inFeatures]` to `[N, outFeatures]` that takes 0 to 0. */
@@ -14,7 +15,7 @@ export class Projection implements Module {
   }
 
   forward(input: Tensor): Tensor {
-    return linear(input, this.#weight, null);
+    return linearMap(input, this.#weight, null);
   }
 
   initialize(random: Generator, std: number): void {

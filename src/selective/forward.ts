@@ -1,7 +1,7 @@
 // Split mode: selected rows run with gradients, the rest without; attention alone looks from one part to the other.
 
 import type { Backbone, SequenceClassifier } from "../models/contract.ts";
-import { emptyLike, isGradEnabled, matmul, noGrad, scope, type Tensor } from "../torch/mod.ts";
+import { emptyLike, isGradEnabled, matmul, noGrad, scope, type Tensor, to } from "../torch/mod.ts";
 import {
   attend,
   type DropoutRandom,
@@ -27,20 +27,15 @@ import { rowsOf } from "./layout.ts";
 export function forward(model: SequenceClassifier, batch: PackedBatch, random: DropoutRandom | null): Tensor {
   return scope(() => {
     const { selected } = encode(model.backbone, batch, random);
-    return classify(model, batch, selected, random);
+    return model.classify(poolRows(model, batch, selected), random?.selected ?? null);
   });
 }
 
-/** Logits of the last layer's selected rows. */
-export function classify(
-  model: SequenceClassifier,
-  batch: PackedBatch,
-  last: Tensor,
-  random: DropoutRandom | null,
-): Tensor {
+/** What the head reads of the last layer's selected rows: `[B, hiddenSize]`, in the type of the weights. */
+export function poolRows({ backbone }: SequenceClassifier, batch: PackedBatch, last: Tensor): Tensor {
   return scope(() => {
-    const states = model.backbone.finalNorm?.forward(last) ?? last;
-    return model.classify(matmul(batch.pool, states), random?.selected ?? null);
+    const states = backbone.finalNorm?.forward(last) ?? last;
+    return matmul(batch.pool, to(states, { dtype: batch.pool.dtype }));
   });
 }
 
@@ -57,16 +52,11 @@ function encode(model: Backbone, batch: PackedBatch, random: DropoutRandom | nul
   });
 }
 
-/** Both parts' embeddings. */
-export function embed(model: Backbone, batch: PackedBatch, random: DropoutRandom | null): HiddenStates {
+function embed(model: Backbone, batch: PackedBatch, random: DropoutRandom | null): HiddenStates {
   const selected = model.embed(batch.selected, random?.selected ?? null);
   stopGradients(batch, selected);
-  return { selected, rest: embedRest(model, batch, random) };
-}
-
-/** The rest's embeddings; null where everything is selected. */
-export function embedRest(model: Backbone, batch: PackedBatch, random: DropoutRandom | null): Tensor | null {
-  return batch.layout.restRows > 0 ? noGrad(() => model.embed(batch.rest, random?.rest ?? null)) : null;
+  const rest = batch.layout.restRows > 0 ? noGrad(() => model.embed(batch.rest, random?.rest ?? null)) : null;
+  return { selected, rest };
 }
 
 function runLayer(run: LayerRun, hidden: HiddenStates, isLast: boolean): HiddenStates {

@@ -23,6 +23,16 @@ export const activationModes = ["store", "recompute"] as const;
  */
 export type ActivationMode = typeof activationModes[number];
 
+/** What hidden states and activations are kept in. */
+export const precisions = ["float32", "bf16"] as const;
+
+/**
+ * `float32`: the type of the weights. `bf16`: hidden states, activations and their gradients are bfloat16, which halves
+ * them; weights, their gradients, the optimizer's state, the head and the loss stay float32. Products are bfloat16 where
+ * the device multiplies it (see {@linkcode hasBfloat16Arithmetic}), else float32 on rounded inputs.
+ */
+export type Precision = typeof precisions[number];
+
 /** A piece of a step's work: of one layer, of the embeddings (-1), or of the head (the number of layers). */
 export interface Work {
   /** The forward pass of the rest, which has no gradients; that of the selected rows; or backward, with its rebuilding. */
@@ -38,6 +48,8 @@ export interface GradientOptions {
   readonly activations?: ActivationMode;
   /** Which states of the rest `recompute` keeps. Default: all but those of the lowest quarter of the layers. */
   readonly keptStates?: KeptStates;
+  /** Of hidden states and activations between layers; see {@linkcode Precision}. Default `float32`. */
+  readonly precision?: Precision;
   /** Told the loss before backward begins; what it throws stops there, without gradients. */
   readonly onLoss?: (loss: number) => void;
   /** Told of each part of the model as soon as its gradients are complete: the head's, each layer's, the embeddings'. */

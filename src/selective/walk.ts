@@ -1,6 +1,7 @@
 // The walk of a training step: forward layer by layer, keeping little, then back the same way.
 
 import type { Backbone, SequenceClassifier, TransformerLayer } from "../models/contract.ts";
+import { sharingCasts } from "../nn/casts.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import {
   backward,
@@ -13,6 +14,7 @@ import {
   requiresGrad_,
   scope,
   type Tensor,
+  to,
   transpose,
   withGrad,
 } from "../torch/mod.ts";
@@ -27,7 +29,7 @@ import {
   type RestKeys,
 } from "./attend.ts";
 import type { PackedBatch } from "./batch.ts";
-import { embed, embedRest } from "./forward.ts";
+import { poolRows } from "./forward.ts";
 import type { GradientOptions, Work } from "./gradients.ts";
 import { isStateKept, usualKeptStates } from "./kept_states.ts";
 
@@ -88,11 +90,14 @@ export class Walk {
   #forward(): Tensor {
     const { backbone } = this.#model;
     this.#embeddingStates = { attention: this.#state("selected"), rest: this.#state("rest") };
-    let hidden = this.#asInput(embed(backbone, this.#batch, this.#options.random), 0);
-    this.#tell("selectedForward", -1);
-    backbone.layers.forEach((layer, index) =>
-      hidden = this.#asInput(this.#forwardLayer(layer, hidden, index), index + 1)
+    let hidden = this.#asInput(
+      { selected: this.#embed("selected"), rest: this.#hasRest ? this.#embed("rest") : null },
+      0,
     );
+    this.#tell("selectedForward", -1);
+    backbone.layers.forEach((layer, index) => {
+      hidden = sharingCasts(() => this.#asInput(this.#forwardLayer(layer, hidden, index), index + 1));
+    });
     return hidden.selected;
   }
 
@@ -177,7 +182,8 @@ export class Walk {
     lossOf: (logits: Tensor) => Tensor,
   ): { readonly loss: number; readonly gradient: Tensor | null } {
     const { layers, finalNorm } = this.#model.backbone;
-    const pooled = scope(() => leaf(matmul(this.#batch.pool, finalNorm?.forward(last) ?? last)));
+    const pooled = scope(() => leaf(poolRows(this.#model, this.#batch, last)));
+    const { dtype } = last;
     if (finalNorm === null) last.dispose();
     const loss = this.#headLoss(pooled, lossOf);
     this.#tell("backward", layers.length);
@@ -185,7 +191,7 @@ export class Walk {
     const gradient = scope(() => {
       const atPooled = takeGradient(pooled);
       const isWanted = this.#lowest < layers.length || finalNorm !== null;
-      return atPooled !== null && isWanted ? matmul(transpose(this.#batch.pool, 0, 1), atPooled) : null;
+      return atPooled !== null && isWanted ? to(matmul(transpose(this.#batch.pool, 0, 1), atPooled), { dtype }) : null;
     });
     if (gradient === null || finalNorm === null) return { loss, gradient: this.#masked(gradient) };
     const atLast = this.#throughFinalNorm(finalNorm, last, gradient);
@@ -223,7 +229,8 @@ export class Walk {
     let gradient = atLast;
     for (let kept = this.#kept.at(-1); kept !== undefined && gradient !== null; kept = this.#kept.at(-1)) {
       this.#rebuildRest(kept);
-      gradient = this.#masked(this.#backThrough(kept, gradient));
+      const atOutput = gradient;
+      gradient = this.#masked(sharingCasts(() => this.#backThrough(kept, atOutput)));
       this.#kept.pop();
       this.#tell("backward", kept.index);
       this.#options.onComplete?.(kept.layer);
@@ -280,8 +287,7 @@ export class Walk {
   #selectedInput({ input: { selected } }: Kept): Tensor {
     if (selected !== null) return selected;
     this.#setState("selected", this.#embeddingStates.attention);
-    const { backbone } = this.#model;
-    const embedded = scope(() => backbone.embed(this.#batch.selected, this.#options.random?.selected ?? null));
+    const embedded = this.#embed("selected");
     return this.#lowest < 0 ? leaf(embedded) : embedded;
   }
 
@@ -292,15 +298,22 @@ export class Walk {
     while (from > 0 && this.#kept[from]?.input.rest === null) from--;
     const segment = this.#kept.slice(from);
     segment.forEach((below, at) => {
-      if (below.input.rest === null && at === 0) below.input.rest = this.#embedRest();
+      if (below.input.rest === null && at === 0) {
+        this.#setState("rest", this.#embeddingStates.rest);
+        below.input.rest = this.#embed("rest");
+      }
       const above = segment[at + 1];
-      if (above !== undefined) above.input.rest = this.#forwardRest(below);
+      if (above !== undefined) above.input.rest = sharingCasts(() => this.#forwardRest(below));
     });
   }
 
-  #embedRest(): Tensor | null {
-    this.#setState("rest", this.#embeddingStates.rest);
-    return embedRest(this.#model.backbone, this.#batch, this.#options.random);
+  // The embeddings of a part's rows in the type of the hidden states.
+  #embed(part: "selected" | "rest"): Tensor {
+    return scope(() => {
+      const { backbone } = this.#model;
+      const embedded = backbone.embed(this.#batch[part], this.#options.random?.[part] ?? null);
+      return this.#options.precision === "bf16" ? to(embedded, { dtype: "bfloat16" }) : embedded;
+    });
   }
 
   #forwardRest(kept: Kept): Tensor | null {
@@ -317,14 +330,10 @@ export class Walk {
   }
 
   #throughEmbeddings(gradient: Tensor): void {
-    const { backbone } = this.#model;
-    const { onComplete, random } = this.#options;
     this.#setState("selected", this.#embeddingStates.attention);
-    scope(() => {
-      backward(withGrad(() => backbone.embed(this.#batch.selected, random?.selected ?? null)), { gradient });
-    });
+    scope(() => backward(withGrad(() => this.#embed("selected")), { gradient }));
     this.#tell("backward", -1);
-    onComplete?.(backbone.embeddings);
+    this.#options.onComplete?.(this.#model.backbone.embeddings);
   }
 
   #masked(gradient: Tensor | null): Tensor | null {

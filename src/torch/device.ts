@@ -39,3 +39,8 @@ export function threads(count = 0): number {
   }
   return shim().ft_threads(count);
 }
+
+/** Whether the device multiplies bfloat16 itself: GPUs do, and processors with AVX512-BF16 or AMX. */
+export function hasBfloat16Arithmetic(device: Device): boolean {
+  return device !== "cpu" || shim().ft_cpu_has_bf16() !== 0;
+}

@@ -1,14 +1,28 @@
 // A linear map of GELU: the gradients of the two operators, without the memory of the first one's output.
 
 import assert from "node:assert/strict";
-import { backward, memory, ops, scope, type Tensor, tensorFrom, toNumbers } from "../../mod.ts";
+import {
+  backward,
+  type DType,
+  memory,
+  noGrad,
+  operator,
+  ops,
+  scope,
+  type Tensor,
+  tensorFrom,
+  toNumbers,
+} from "../../mod.ts";
 import { activation } from "../../src/nn/activation.ts";
 import { Linear } from "../../src/nn/linear.ts";
 import { disposeModule } from "../../src/nn/module.ts";
 import { assertGradients, leafOf } from "../support/finite_differences.ts";
-import { someNumbers } from "../support/numbers.ts";
+import { distance, norm, someNumbers } from "../support/numbers.ts";
 import { assertNothingLeft } from "../support/torch.ts";
 
+const frugalLinear = operator(
+  "fewtune::linear(Tensor input, Tensor weight, Tensor? bias, Tensor? cast, str gelu) -> Tensor",
+);
 const [rows, inFeatures, outFeatures] = [3, 5, 2];
 
 function linearOf(weight: Tensor, bias: Tensor): Linear {
@@ -72,3 +86,39 @@ Deno.test("a frozen weight gets no gradient, and its input still does", () => {
     disposeModule(linear);
   });
 });
+
+for (const isNative of [true, false]) {
+  Deno.test(`a bfloat16 input keeps its type, the weight's gradient has the weight's: ${isNative ? "native" : "emulated"}`, () => {
+    scope(() => {
+      const weight = ops.requiresGrad_(
+        tensorFrom(someNumbers(outFeatures * inFeatures, 2), { shape: [outFeatures, inFeatures] }),
+      );
+      const bias = ops.requiresGrad_(tensorFrom(someNumbers(outFeatures, 3)));
+      const rounded = ops.to(tensorFrom(someNumbers(rows * inFeatures, 1), { shape: [rows, inFeatures] }), {
+        dtype: "bfloat16",
+      });
+      const input = ops.requiresGrad_(rounded);
+      const cast = isNative ? noGrad(() => ops.to(weight, { dtype: "bfloat16" })) : null;
+      const output = frugalLinear(input, weight, bias, cast, "none");
+      backward(ops.sum(output));
+
+      const exact = ops.requiresGrad_(ops.to(ops.detach(input), { dtype: "float64" }));
+      const [w, b] = [weight, bias].map((leaf) => ops.requiresGrad_(ops.to(ops.detach(leaf), { dtype: "float64" })));
+      assert.ok(w && b);
+      const expected = ops.linear(ops.gelu(exact), w, b);
+      backward(ops.sum(expected));
+      // Eight bits of significand, a few roundings of them.
+      const assertNear = (actual: Tensor | null, wanted: Tensor | null, dtype: DType): void => {
+        assert.ok(actual && wanted);
+        assert.equal(actual.dtype, dtype);
+        const off = distance(toNumbers(ops.to(actual, { dtype: "float64" })), toNumbers(wanted)) /
+          norm(toNumbers(wanted));
+        assert.ok(off < 2 ** -7, `${off}`);
+      };
+      assertNear(output, expected, "bfloat16");
+      assertNear(input.grad, exact.grad, "bfloat16");
+      assertNear(weight.grad, w.grad, "float32");
+      assertNear(bias.grad, b.grad, "float32");
+    });
+  });
+}

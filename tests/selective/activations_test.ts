@@ -8,7 +8,7 @@ import { assertNothingLeft } from "../support/torch.ts";
 
 const [sequences, hiddenSize, intermediateSize, float] = [4, 32, 64, 4];
 
-interface Setting extends Pick<GradientOptions, "activations" | "keptStates"> {
+interface Setting extends Pick<GradientOptions, "activations" | "keptStates" | "precision"> {
   readonly numHiddenLayers: number;
   readonly length: number;
   readonly k: number;
@@ -102,4 +102,17 @@ Deno.test("states of the rest that are not kept take nothing", async () => {
 Deno.test("by default recompute keeps all but the states of the lowest quarter of the layers", () => {
   const setting = { activations: "recompute", numHiddenLayers: 8, length: 64, k: 4 } as const;
   assert.equal(keptBytes(setting), keptBytes({ ...setting, keptStates: { from: 2, every: 1 } }));
+});
+
+Deno.test("bf16 keeps half of it", async () => {
+  await assertNothingLeft(() => {
+    const setting = { keptStates: { from: 0, every: 1 }, length: 64, k: 4, precision: "bf16" } as const;
+    assert.equal(layerBytes({ ...setting, activations: "recompute" }), sequences * 2 * hiddenSize * (64 + 4));
+    // Means and deviations of the norms stay float32.
+    const statistics = sequences * 4 * 4 * float;
+    assert.equal(
+      layerBytes({ ...setting, activations: "store" }) - statistics,
+      (storedBytes(60, 4) - statistics) / 2,
+    );
+  });
 });

@@ -21,6 +21,7 @@ import {
   toNumbers,
 } from "../../mod.ts";
 import { randomBert, randomSequences } from "../support/random_bert.ts";
+import { distance, norm } from "../support/numbers.ts";
 import { pack, takeGradients } from "../support/small_bert.ts";
 import { assertClose, assertNothingLeft } from "../support/torch.ts";
 
@@ -68,7 +69,7 @@ function inOneGraph(classifier: Classifier, k: number | "all"): Outcome {
 
 function inMode(
   classifier: Classifier,
-  options: Pick<GradientOptions, "activations" | "keptStates">,
+  options: Pick<GradientOptions, "activations" | "keptStates" | "precision">,
   k: number | "all",
 ): Outcome {
   return outcomeOf(
@@ -200,3 +201,18 @@ for (const [keptStates, name] of [[{ from: -1, every: 1 }, "from"], [{ from: 0, 
     });
   });
 }
+
+Deno.test("in bf16 stored and recomputed gradients are the same to the bit, and near those in float32", async () => {
+  await assertNothingLeft(() => {
+    using classifier = randomBert({ dropout: 0.2, numHiddenLayers: 4 });
+    for (const k of [5, "all"] as const) {
+      const stored = inMode(classifier, { activations: "store", precision: "bf16" }, k);
+      const recomputed = inMode(classifier, { activations: "recompute", precision: "bf16" }, k);
+      assert.equal(digest(recomputed), digest(stored));
+      const exact = inMode(classifier, { activations: "store" }, k);
+      const all = (outcome: Outcome): number[] => [...outcome.gradients.values()].flat();
+      const off = distance(all(stored), all(exact)) / norm(all(exact));
+      assert.ok(off > 1e-5 && off < 0.05, `${off}`);
+    }
+  });
+});
