@@ -42,8 +42,8 @@ function describe(settings: ProfileSettings): string[] {
   const update = optimizerInBackward ? "adamw in backward" : "adamw";
   return [
     `${model}, ${layers} layers; ${batchSize} sequences of ${range}, ${tokens.toLocaleString("en-US")} in all`,
-    `${positions}; ${activations}; ${update}; ${settings.precision}; ${settings.device}, ${settings.threads} threads; ` +
-    `medians of ${settings.steps} steps`,
+    `${positions}; ${activations}; ${update}; ${settings.precision}; ${settings.device}, ` +
+    `${counted(settings.threads, "thread")}; medians of ${counted(settings.steps, "step")}`,
   ];
 }
 
@@ -74,6 +74,10 @@ function contextNote({ device }: ProfileSettings): string {
   return device === "cpu"
     ? "the memory of Deno and LibTorch before the model is made"
     : "what of the GPU's memory is in use, by any process, and no tensor";
+}
+
+function counted(count: number, name: string): string {
+  return `${count} ${name}${count === 1 ? "" : "s"}`;
 }
 
 // Columns after the first are aligned to the right.

@@ -70,6 +70,7 @@ export async function profileStep(
   const { device = "cpu", lengths } = options;
   const k = selectionSize({ method, k: options.k });
   checkTrainOptions({ k, activations, seed, maxSteps: steps });
+  const machine = await describeMachine();
   const [context, made] = [await measureContext(options, device), await measureMaking(make, device)];
   using classifier = made.classifier;
   const { model } = classifier;
@@ -97,7 +98,7 @@ export async function profileStep(
     phases: [context, made.weights, ...stepPhases.map((phase) => phaseOf(phase, timeline, times))],
     timeline,
     versions: versions(),
-    machine: await describeMachine(),
+    machine,
   };
 }
 
