@@ -3,19 +3,16 @@
 import { OptionError } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { median } from "../metrics/median.ts";
-import { usedDeviceBytes } from "../native/cuda_memory.ts";
-import { initialize } from "../native/load.ts";
 import { describeMachine } from "../native/machine.ts";
 import type { OnProgress } from "../native/progress.ts";
 import { namedParameters, parameterBytes } from "../nn/module.ts";
 import type { ActivationMode } from "../selective/gradients.ts";
 import type { SelectionSize } from "../selective/positions.ts";
-import { type Device, empty, memory, resetPeakMemory, scope, synchronize, threads } from "../torch/mod.ts";
+import { type Device, threads } from "../torch/mod.ts";
 import type { AdamWOptions } from "./adamw.ts";
 import { type Method, selectionSize } from "./fine_tune.ts";
-import { nextTask } from "./next_task.ts";
-import { measureMemory, type StepMemory } from "./profile_memory.ts";
-import { type Piece, ProfiledStep, type StepPhase, type StepSettings } from "./profiled_step.ts";
+import { type MakeClassifier, measureContext, measureMaking, measureSteps } from "./profile_measure.ts";
+import { type Piece, type StepPhase, stepPhases, type StepSettings } from "./profiled_step.ts";
 import { checkTrainOptions } from "./train.ts";
 import type { PeakProfile, PhaseProfile, PieceProfile, ProfileSettings, StepProfile } from "./step_profile.ts";
 import { versions } from "./training_record.ts";
@@ -63,20 +60,17 @@ export interface ProfileOptions extends AdamWOptions {
  * ```
  */
 export async function profileStep(
-  make: (where: { readonly device: Device }) => Classifier | Promise<Classifier>,
+  make: MakeClassifier,
   options: ProfileOptions,
 ): Promise<StepProfile> {
-  const { method = "selective", activations = "store", optimizerInBackward = false, steps = 5, seed = 0 } = options;
-  const { device = "cpu", lengths } = options;
-  const k = selectionSize({ method, k: options.k });
-  checkTrainOptions({ k, activations, seed, maxSteps: steps });
+  const chosen = choose(options);
   const machine = await describeMachine();
-  const [context, made] = [await measureContext(options, device), await measureMaking(make, device)];
+  const context = await measureContext(chosen.device, options);
+  const made = await measureMaking(make, chosen.device);
   using classifier = made.classifier;
   const { model } = classifier;
-  checkLengths(lengths, model.backbone.maxPositions);
-  const settings = { ...options, k, activations, optimizerInBackward, steps, seed };
-  const { stepMemory, optimizerBytes, times } = await measureSteps(classifier, settings, made.outsideBytes);
+  checkLengths(chosen.lengths, model.backbone.maxPositions);
+  const { stepMemory, optimizerBytes, times } = await measureSteps(classifier, made.outsideBytes, chosen);
   const timeline = stepMemory.pieces.map((piece, index) => ({
     ...piece,
     ms: median(times.map((step) => step[index] ?? NaN)),
@@ -84,7 +78,7 @@ export async function profileStep(
   const peak = peakOf(timeline, model.backbone.layers.length);
   const trainable = namedParameters(model).values().filter(({ requiresGrad }) => requiresGrad);
   return {
-    settings: describeSettings(classifier, { ...settings, method, device }),
+    settings: describeSettings(classifier, chosen),
     trainableParameters: sum(trainable.map(({ size }) => size).toArray()),
     weightsBytes: parameterBytes(model),
     gradientBytes: stepMemory.gradientBytes,
@@ -102,14 +96,26 @@ export async function profileStep(
   };
 }
 
-function describeSettings(
-  { model: { backbone }, architecture }: Classifier,
-  options:
-    & Omit<ProfileSettings, "model" | "layers" | "batchSize" | "tokens" | "optimizer" | "precision" | "threads">
-    & {
-      readonly modelName?: string;
-    },
-): ProfileSettings {
+// The options with their defaults.
+interface Chosen extends ProfileOptions, StepSettings {
+  readonly method: Method;
+  readonly k: SelectionSize;
+  readonly activations: ActivationMode;
+  readonly optimizerInBackward: boolean;
+  readonly steps: number;
+  readonly seed: number;
+  readonly device: Device;
+}
+
+function choose(options: ProfileOptions): Chosen {
+  const { method = "selective", activations = "store", optimizerInBackward = false, steps = 5, seed = 0 } = options;
+  const { device = "cpu" } = options;
+  const k = selectionSize({ method, k: options.k });
+  checkTrainOptions({ k, activations, seed, maxSteps: steps });
+  return { ...options, method, k, activations, optimizerInBackward, steps, seed, device };
+}
+
+function describeSettings({ model: { backbone }, architecture }: Classifier, options: Chosen): ProfileSettings {
   const { lengths, method, k, activations, optimizerInBackward, steps, seed, device } = options;
   return {
     model: options.modelName ?? architecture.modelType,
@@ -128,92 +134,6 @@ function describeSettings(
     threads: threads(),
     device,
   };
-}
-
-const stepPhases: readonly StepPhase[] = [
-  "batch",
-  "forwardWithoutGrad",
-  "forwardWithGrad",
-  "backward",
-  "optimizerStep",
-];
-
-async function measureContext({ onSetup, ...options }: ProfileOptions, device: Device): Promise<PhaseProfile> {
-  const started = performance.now();
-  await initialize({ device, ...(onSetup && { onProgress: onSetup }) });
-  threads(options.threads);
-  if (device !== "cpu") scope(() => empty([1], { device }));
-  const bytes = contextBytes(device);
-  return { phase: "context", ms: performance.now() - started, addedBytes: bytes, peakBytes: bytes };
-}
-
-function contextBytes(device: Device): number {
-  if (device === "cpu") return Deno.memoryUsage().rss;
-  return usedDeviceBytes(Number(device.split(":")[1] ?? 0)) - memory(device).reservedBytes;
-}
-
-interface Made {
-  readonly classifier: Classifier;
-  readonly weights: PhaseProfile;
-  /** Live before: not counted. */
-  readonly outsideBytes: number;
-}
-
-async function measureMaking(make: Parameters<typeof profileStep>[0], device: Device): Promise<Made> {
-  resetPeakMemory(device);
-  const [started, { liveBytes: outsideBytes }] = [performance.now(), memory(device)];
-  const classifier = await make({ device });
-  synchronize(device);
-  const { liveBytes, peakBytes } = memory(device);
-  const weights = {
-    phase: "weights",
-    ms: performance.now() - started,
-    addedBytes: liveBytes - outsideBytes,
-    peakBytes: peakBytes - outsideBytes,
-  } as const;
-  return { classifier, weights, outsideBytes };
-}
-
-interface Measured {
-  readonly stepMemory: StepMemory;
-  readonly optimizerBytes: number;
-  /** For each timed step the milliseconds of its pieces. */
-  readonly times: readonly (readonly number[])[];
-}
-
-async function measureSteps(
-  classifier: Classifier,
-  settings: StepSettings & Pick<ProfileOptions, "onStep"> & { readonly steps: number },
-  outsideBytes: number,
-): Promise<Measured> {
-  const { steps, onStep } = settings;
-  using step = new ProfiledStep(classifier, settings);
-  const told = async (done: number): Promise<void> => {
-    onStep?.(done, steps + 2);
-    await nextTask();
-  };
-  step.run(() => {});
-  await told(1);
-  const stepMemory = measureMemory(step, classifier, outsideBytes);
-  await told(2);
-  const times: number[][] = [];
-  while (times.length < steps) {
-    times.push(timesOfPieces(step, classifier.model.backbone.device));
-    await told(times.length + 2);
-  }
-  return { stepMemory, optimizerBytes: step.optimizer.stateBytes, times };
-}
-
-function timesOfPieces(step: ProfiledStep, device: Device): number[] {
-  const times: number[] = [];
-  let last = performance.now();
-  step.run(() => {
-    synchronize(device);
-    const now = performance.now();
-    times.push(now - last);
-    last = now;
-  });
-  return times;
 }
 
 function phaseOf(
@@ -236,17 +156,18 @@ function peakOf(timeline: readonly PieceProfile[], layers: number): PeakProfile 
   return { ...peak, where: inWords(peak, layers) };
 }
 
+const phaseWords: Readonly<Record<StepPhase, string>> = {
+  batch: "packing the batch",
+  forwardWithoutGrad: "forward without gradients",
+  forwardWithGrad: "forward with gradients",
+  backward: "backward",
+  optimizerStep: "the optimizer's step",
+};
+
 function inWords({ phase, layer }: Piece, layers: number): string {
-  if (phase === "batch") return "packing the batch";
-  const [what, at] = {
-    forwardWithoutGrad: ["forward without gradients", "through"],
-    forwardWithGrad: ["forward with gradients", "through"],
-    backward: ["backward", "through"],
-    optimizerStep: ["the optimizer's step", "for"],
-  }[phase];
-  if (layer === null) return `${what}`;
+  if (layer === null) return phaseWords[phase];
   const part = layer < 0 ? "the embeddings" : layer === layers ? "the head" : `layer ${layer + 1} of ${layers}`;
-  return `${what} ${at} ${part}`;
+  return `${phaseWords[phase]} ${phase === "optimizerStep" ? "for" : "through"} ${part}`;
 }
 
 function checkLengths(lengths: readonly number[], maxPositions: number): void {

@@ -12,7 +12,10 @@ import { AdamW, type AdamWOptions } from "./adamw.ts";
 import { lossOf } from "./loss.ts";
 
 /** The kinds of work in a step; `batch` is choosing positions and packing. */
-export type StepPhase = "batch" | "forwardWithoutGrad" | "forwardWithGrad" | "backward" | "optimizerStep";
+export const stepPhases = ["batch", "forwardWithoutGrad", "forwardWithGrad", "backward", "optimizerStep"] as const;
+
+/** One of {@linkcode stepPhases}. */
+export type StepPhase = typeof stepPhases[number];
 
 /** A piece of a step's work. */
 export interface Piece {
