@@ -1,5 +1,6 @@
 // Draws a profiled step: what the live bytes are for, stacked over the time of the step.
 
+import { median } from "../metrics/median.ts";
 import type { BytesByUse } from "../train/profile_memory.ts";
 import type { StepPhase } from "../train/profiled_step.ts";
 import type { PieceProfile, ProfileSettings, StepProfile } from "../train/step_profile.ts";
@@ -155,12 +156,16 @@ function phaseStrip(columns: readonly Column[]): string[] {
 function layerNumbers(columns: readonly Column[], layers: number): string[] {
   const spans = spansOf(columns, ({ layer, phase }) => `${isForward(phase)} ${layer}`)
     .filter(({ layer }) => layer !== null && layer >= 0 && layer < layers);
-  const room = 8 + 7 * String(layers).length;
-  const narrowest = Math.min(...spans.map(({ from, to }) => to - from));
-  const every = [1, 2, 3, 4, 6, 12, 24].find((count) => count * narrowest >= room) ?? layers;
-  return spans.filter(({ layer }) => ((layer ?? 0) + 1) % every === 0).map(({ from, to, layer }) =>
-    text((from + to) / 2, chart.bottom + 24, String((layer ?? 0) + 1), { anchor: "middle", fill: faint, size: 12 })
-  );
+  const room = 10 + 7 * String(layers).length;
+  const width = median(spans.map(({ from, to }) => to - from));
+  const every = [1, 2, 3, 4, 6, 12, 24].find((count) => count * width >= room) ?? layers;
+  let free = chart.left;
+  return spans.flatMap(({ from, to, layer }) => {
+    const [number, middle] = [(layer ?? 0) + 1, (from + to) / 2];
+    if (number % every !== 0 || middle - room / 2 < free) return [];
+    free = middle + room / 2;
+    return [text(middle, chart.bottom + 24, String(number), { anchor: "middle", fill: faint, size: 12 })];
+  });
 }
 
 // The names and times of the step's parts, below their spans; one too narrow for it has its name one line lower.
