@@ -74,6 +74,18 @@ export {
   type ProgressEvent,
 } from "./src/train/fine_tune.ts";
 export { lossOf } from "./src/train/loss.ts";
+export { type ProfileOptions, profileStep } from "./src/train/profile.ts";
+export type { MakeClassifier } from "./src/train/profile_measure.ts";
+export type { BytesByUse, PieceMemory } from "./src/train/profile_memory.ts";
+export type { Piece, StepPhase } from "./src/train/profiled_step.ts";
+export type {
+  PeakProfile,
+  PhaseProfile,
+  PieceProfile,
+  ProfilePhase,
+  ProfileSettings,
+  StepProfile,
+} from "./src/train/step_profile.ts";
 export {
   type LabelPrediction,
   loadPredictor,

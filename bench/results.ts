@@ -7,6 +7,8 @@ import { findLibTorch } from "../src/native/libtorch.ts";
 import { describeMachine, type Machine } from "../src/native/machine.ts";
 import { version } from "../src/version.ts";
 
+export { median } from "../src/metrics/median.ts";
+
 /** When, where and with what something was measured. */
 export interface Origin {
   /** As in ISO 8601. */
@@ -97,11 +99,4 @@ export async function describeOrigin(pythonVersions: Readonly<Record<string, str
     machine: await describeMachine(),
     versions: { fewtune: version, deno: Deno.version.deno, libtorch, ...pythonVersions },
   };
-}
-
-/** The middle value, or the mean of the two in the middle. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.slice(Math.ceil(sorted.length / 2) - 1, Math.floor(sorted.length / 2) + 1);
-  return middle.reduce((sum, value) => sum + value, 0) / middle.length;
 }

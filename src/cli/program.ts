@@ -11,6 +11,7 @@ import { evalCommand } from "./eval.ts";
 import { report } from "./exit_codes.ts";
 import { write } from "./output.ts";
 import { predictCommand } from "./predict.ts";
+import { profileCommand } from "./profile.ts";
 import { setupCommand } from "./setup.ts";
 import { trainCommand } from "./train.ts";
 
@@ -40,6 +41,7 @@ function makeProgram(onVerbose: () => void): CommandUnknownOpts {
     trainCommand(),
     evalCommand(),
     predictCommand(),
+    profileCommand(),
   ];
   for (const command of commands) {
     command.option("--verbose", "when it fails, show where").on("option:verbose", onVerbose);
@@ -52,6 +54,7 @@ const examples = `
 Examples:
   fewtune train --model minilm --train mails.csv --dev more.csv --output-dir out/mine
   fewtune predict --model out/mine "You have won a prize"
+  fewtune profile --config bert-base --activations recompute
   fewtune train --help`;
 
 async function loadRuntime(): Promise<Runtime> {

@@ -61,6 +61,12 @@ export class AdamW implements Disposable {
     this.#options = { betas, epsilon, weightDecay };
   }
 
+  /** Bytes of its state: two averages of each parameter that was updated, and its count of steps. */
+  get stateBytes(): number {
+    const tensors = this.#states.values().flatMap((state): Tensor[] => Object.values(state));
+    return tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
   /** Updates every one of the parameters (or of `among`) that has a gradient, and frees the gradients. */
   step(learningRate: number, among: Iterable<Tensor> = this.#parameters): void {
     noGrad(() => scope(() => this.#step(learningRate, [...among])));

@@ -128,7 +128,8 @@ const defaults = {
   device: "cpu",
 } as const;
 
-function selectionSize({ method = "selective", k }: FineTuneOptions): SelectionSize {
+/** The positions that carry gradients by a method. Throws {@linkcode OptionError} for a k where there is none. */
+export function selectionSize({ method = "selective", k }: Pick<FineTuneOptions, "method" | "k">): SelectionSize {
   if (method === "selective") return k ?? 16;
   if (k === undefined || k === "all") return "all";
   throw new OptionError(`k is ${k}, but the method full has no k: every position carries gradients`);

@@ -1,0 +1,129 @@
+// `fewtune profile`: one training step taken apart, as a table, as JSON, and as a picture.
+
+import { dirname } from "node:path";
+import { Command, type CommandUnknownOpts, Option } from "npm:@commander-js/extra-typings@15.1.0";
+import { OptionError } from "../errors.ts";
+import { colaLengths } from "../experiments/cola_lengths.ts";
+import { type ModelConfig, modelConfigs } from "../experiments/model_configs.ts";
+import { drawProfile } from "../experiments/profile_picture.ts";
+import { type Classifier, randomClassifier } from "../models/classifier.ts";
+import { readJsonObject } from "../models/config.ts";
+import { loadClassifier } from "../models/load.ts";
+import type { ParameterOptions } from "../nn/module.ts";
+import { activationModes } from "../selective/gradients.ts";
+import { profileStep } from "../train/profile.ts";
+import { deviceName, seedNumber, threadCount, wholeNumber } from "./option_values.ts";
+import { print } from "./output.ts";
+import { profileTable } from "./profile_table.ts";
+import { showSetupProgress } from "./setup_progress.ts";
+import { showTrainingProgress } from "./training_progress.ts";
+
+/** The command `profile`. */
+export function profileCommand(): CommandUnknownOpts {
+  return new Command("profile")
+    .description("take one training step apart: the time and memory of its phases")
+    .option("--config <name>", `random weights: ${Object.keys(modelConfigs).join(", ")}, or a config.json`)
+    .option("--model <dir>", "or a checkpoint: config.json and model.safetensors")
+    .option("--batch-size <count>", "sequences in the step", wholeNumber(1), 32)
+    .option(
+      "--max-length <tokens>",
+      "tokens of a sequence; with other lengths than fixed, at most so many",
+      wholeNumber(1),
+      128,
+    )
+    .addOption(
+      new Option("--lengths <kind>", "all sequences of the maximum length, or lengths like those of CoLA's sentences")
+        .choices(["fixed", "cola"] as const).default("fixed" as const),
+    )
+    .addOption(
+      new Option("--method <method>", "which positions carry gradients: k of each sequence, or all")
+        .choices(["selective", "full"] as const).default("selective" as const),
+    )
+    .option("--k <count>", "positions of each sequence that carry gradients (default: 16)", wholeNumber(1))
+    .addOption(
+      new Option("--activations <mode>", "store them for backward, or recompute them there: less memory, more time")
+        .choices(activationModes).default("store" as const),
+    )
+    .addOption(new Option("--optimizer <name>", "what updates the weights").choices(["adamw"]).default("adamw"))
+    .option("--optimizer-in-backward", "update each layer as soon as its gradients are there: less memory")
+    .addOption(new Option("--precision <type>", "what is computed in").choices(["float32"]).default("float32"))
+    .option("--steps <count>", "steps whose time is measured, after two others", wholeNumber(1), 5)
+    .option("--seed <number>", "of the weights, tokens, lengths, positions and dropout", seedNumber, 0)
+    .option("--threads <count>", "threads on the CPU (default: LibTorch's choice)", threadCount)
+    .option("--device <device>", "cpu, cuda or cuda:N", deviceName, "cpu" as const)
+    .option("--json", "print one JSON object")
+    .option("--svg <file>", "draw the memory over the step")
+    .option("--quiet", "show no progress")
+    .action(async ({ config, model, batchSize, maxLength, lengths, json, svg, quiet = false, ...options }) => {
+      const source = modelSource(config, model);
+      if (svg !== undefined) checkPicturePath(svg);
+      using setup = showSetupProgress();
+      using progress = showTrainingProgress(quiet);
+      const profile = await profileStep((where) => source.make({ ...where, seed: options.seed }), {
+        ...options,
+        modelName: source.name,
+        lengths: sequenceLengths(lengths, batchSize, maxLength, options.seed),
+        onStep: (done, total) => progress.onEvent({ type: "progress", task: "steps", done, total }),
+        ...(!quiet && { onSetup: setup.onProgress }),
+      });
+      progress[Symbol.dispose]();
+      if (svg !== undefined) Deno.writeTextFileSync(svg, drawProfile(profile));
+      print(json ? JSON.stringify(profile) : profileTable(profile));
+    });
+}
+
+const target = { labels: ["0", "1"] };
+
+interface ModelSource {
+  readonly name: string;
+  readonly make: (options: ParameterOptions & { readonly seed: number }) => Classifier | Promise<Classifier>;
+}
+
+function modelSource(config: string | undefined, model: string | undefined): ModelSource {
+  if ((config === undefined) === (model === undefined)) {
+    throw new OptionError("a profile needs either --config NAME or --model DIR: which model it is of");
+  }
+  if (config !== undefined) {
+    const fields = configFields(config);
+    return { name: config, make: (options) => randomClassifier(fields, { target, ...options }) };
+  }
+  const folder = model ?? "";
+  return { name: folder, make: (options) => loadClassifier(folder, { target, pooling: "mean", ...options }) };
+}
+
+function configFields(name: string): ModelConfig {
+  if (Object.hasOwn(modelConfigs, name)) return modelConfigs[name] ?? {};
+  if (isFile(name)) return readJsonObject(name);
+  const known = Object.keys(modelConfigs).join(", ");
+  throw new OptionError(`the configuration ${JSON.stringify(name)} is not known and no file: known are ${known}`);
+}
+
+function isFile(path: string): boolean {
+  return kindOf(path)?.isFile ?? false;
+}
+
+function kindOf(path: string): Deno.FileInfo | null {
+  try {
+    return Deno.statSync(path);
+  } catch {
+    return null;
+  }
+}
+
+function sequenceLengths(kind: "fixed" | "cola", batchSize: number, maxLength: number, seed: number): number[] {
+  const lengths = kind === "cola" ? colaLengths(batchSize, seed) : new Array<number>(batchSize).fill(maxLength);
+  return lengths.map((length) => Math.min(length, maxLength));
+}
+
+// Before the work: whether its picture can be written in the end.
+function checkPicturePath(path: string): void {
+  const refuse = (reason: string): never => {
+    throw new OptionError(`the picture cannot be written to ${path}: ${reason}`);
+  };
+  try {
+    Deno.removeSync(Deno.makeTempFileSync({ dir: dirname(path) }));
+  } catch (error) {
+    refuse((error as Error).message);
+  }
+  if (path.endsWith("/") || kindOf(path)?.isDirectory) refuse("it is a folder");
+}
