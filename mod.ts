@@ -22,7 +22,7 @@ export { liveTensorCount, Tensor, traceTensors } from "./src/torch/tensor.ts";
 export { item, tensorFrom, type TensorOptions, toNumbers, toTypedArray } from "./src/torch/transfer.ts";
 
 // Models
-export { namedParameters, parameterBytes } from "./src/nn/module.ts";
+export { namedParameters, parameterBytes, trainedParameters } from "./src/nn/module.ts";
 export { Classifier, randomClassifier, type RandomClassifierOptions, type Target } from "./src/models/classifier.ts";
 export type {
   Architecture,
@@ -32,8 +32,9 @@ export type {
   SequenceClassifier,
   TransformerLayer,
 } from "./src/models/contract.ts";
-export { loadClassifier, type LoadOptions } from "./src/models/load.ts";
-export { checkOutputFolder, saveClassifier } from "./src/models/save.ts";
+export type { LoadOptions } from "./src/models/load.ts";
+export { checkOutputFolder } from "./src/models/output_folder.ts";
+export { saveClassifier } from "./src/models/save.ts";
 
 // Data
 export { type EncodedExample, encodeExamples } from "./src/data/encode.ts";
@@ -60,6 +61,16 @@ export {
 } from "./src/selective/gradients.ts";
 export { allPositions, type SelectionSize, selectPositions } from "./src/selective/positions.ts";
 
+// Methods
+export { applyMethod } from "./src/methods/apply.ts";
+export type { Method, OpenParts, WeightMethod } from "./src/methods/contract.ts";
+export type { FreezeOptions } from "./src/methods/freeze.ts";
+export { loadClassifier } from "./src/methods/load.ts";
+export { type LoraOptions, mergeLora } from "./src/methods/lora.ts";
+export { parseMethod } from "./src/methods/parse.ts";
+export type { MethodOptions } from "./src/methods/registry.ts";
+export { saveAdapter } from "./src/methods/save_adapter.ts";
+
 // Training
 export { AdamW, type AdamWOptions } from "./src/train/adamw.ts";
 export { evaluate, type Metrics, predictLogits, type PredictOptions, probabilities } from "./src/train/evaluate.ts";
@@ -68,7 +79,6 @@ export {
   type FineTuneEvent,
   type FineTuneOptions,
   type FineTuneResult,
-  type Method,
   type ProgressEvent,
 } from "./src/train/fine_tune.ts";
 export { lossOf } from "./src/train/loss.ts";

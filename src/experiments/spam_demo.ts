@@ -4,7 +4,7 @@ import { trainingBatches } from "../data/batches.ts";
 import { encodeExamples } from "../data/encode.ts";
 import { SeededRandom } from "../data/prng.ts";
 import { loadTokenizer } from "../data/tokenizer.ts";
-import { loadClassifier } from "../models/load.ts";
+import { loadClassifier } from "../methods/load.ts";
 import { cacheFolder } from "../native/cache.ts";
 import { initialize } from "../native/load.ts";
 import type { OnProgress } from "../native/progress.ts";

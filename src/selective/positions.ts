@@ -3,7 +3,7 @@
 import { OptionError } from "../errors.ts";
 import { empty, type Generator, scope, toTypedArray, uniform_ } from "../torch/mod.ts";
 
-/** How many positions of a sequence are selected: a number of them, or all. */
+/** How many positions of a sequence are selected: a number of them, a share between 0 and 1, or all. */
 export type SelectionSize = number | "all";
 
 /** Every position of each sequence: full fine-tuning, and inference. */
@@ -13,26 +13,41 @@ export function allPositions(lengths: readonly number[]): number[][] {
 
 /** Refuses a k that cannot be. */
 export function checkSelectionSize(k: SelectionSize): void {
-  if (k !== "all" && !(Number.isInteger(k) && k >= 1)) {
-    throw new OptionError(`k is ${k}, it has to be a whole number of at least 1, or "all"`);
-  }
+  if (k === "all" || typeof k === "number" && k > 0 && (k < 1 || Number.isSafeInteger(k))) return;
+  throw new OptionError(
+    `k is ${k}, it has to be a whole number of at least 1, a share between 0 and 1, or "all"`,
+  );
+}
+
+/** The number of positions that are selected of a sequence; a share is rounded up, and is one position at least. */
+export function selectionCount(length: number, k: SelectionSize): number {
+  if (k === "all") return length;
+  return Math.min(length, k < 1 ? Math.ceil(withoutRounding(k * length)) : k);
+}
+
+// 0.1 times 30 is a little more than 3 in floating point, and shall be 3.
+function withoutRounding(count: number): number {
+  const nearest = Math.round(count);
+  return nearest > 0 && Math.abs(count - nearest) < 1e-9 * nearest ? nearest : count;
 }
 
 /**
  * For each sequence its selected positions in ascending order: the first one always, then uniformly without
  * replacement up to k in all (Simoulin et al. 2023, section 2). A sequence of at most k positions is selected whole.
  *
- * @throws {OptionError} for a k below 1
+ * @throws {OptionError} for a k that {@linkcode SelectionSize} does not allow
  */
 export function selectPositions(lengths: readonly number[], k: SelectionSize, random: Generator): number[][] {
   checkSelectionSize(k);
-  const picks = lengths.map((length) => k === "all" || length <= k ? 0 : k - 1);
-  const numbers = uniformNumbers(picks.reduce((sum, count) => sum + count, 0), random);
+  const draws = (length: number): number => {
+    const count = selectionCount(length, k);
+    return count < length ? count - 1 : 0;
+  };
+  const numbers = uniformNumbers(lengths.reduce((sum, length) => sum + draws(length), 0), random);
   let next = 0;
-  return lengths.map((length, index) => {
-    const count = picks[index] ?? 0;
-    if (k === "all" || length <= k) return Array.from({ length }, (_, position) => position);
-    const drawn = numbers.subarray(next, next += count);
+  return lengths.map((length) => {
+    if (selectionCount(length, k) === length) return Array.from({ length }, (_, position) => position);
+    const drawn = numbers.subarray(next, next += draws(length));
     return [0, ...drawWithoutReplacement(length, drawn)].sort((a, b) => a - b);
   });
 }

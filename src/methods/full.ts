@@ -1,0 +1,14 @@
+// Full: every weight trains.
+
+import { setTrained } from "../nn/module.ts";
+import type { OpenParts, WeightMethod } from "./contract.ts";
+
+export const full: WeightMethod = {
+  name: "full",
+  options: {},
+  saves: "model",
+  check: () => {},
+  apply({ layers, others }: OpenParts): void {
+    for (const part of [...others, ...layers]) setTrained(part, true);
+  },
+};
