@@ -73,7 +73,9 @@ export { saveAdapter } from "./src/methods/save_adapter.ts";
 
 // Training
 export { AdamW, type AdamWOptions } from "./src/train/adamw.ts";
+export { clipGradNorm } from "./src/train/clip.ts";
 export { evaluate, type Metrics, predictLogits, type PredictOptions, probabilities } from "./src/train/evaluate.ts";
+export type { EvaluationEvent, NoticeEvent, StepEvent, TrainEvent } from "./src/train/events.ts";
 export {
   fineTune,
   type FineTuneEvent,
@@ -93,12 +95,6 @@ export {
 } from "./src/train/predictor.ts";
 export { linearSchedule, type ScheduleOptions } from "./src/train/schedule.ts";
 export { type Columns, type Task } from "./src/train/table_data.ts";
-export {
-  type StepEvent,
-  train,
-  type TrainEvent,
-  type TrainingData,
-  type TrainingExample,
-  type TrainOptions,
-  type TrainResult,
-} from "./src/train/train.ts";
+export { type TrainingExample } from "./src/train/step.ts";
+export { train, type TrainingData, type TrainResult } from "./src/train/train.ts";
+export type { Clipping, TrainOptions } from "./src/train/train_options.ts";

@@ -3,8 +3,18 @@
 import { Command, type CommandUnknownOpts, Option } from "npm:@commander-js/extra-typings@15.1.0";
 import { activationModes } from "../selective/gradients.ts";
 import { fineTune, type FineTuneResult } from "../train/fine_tune.ts";
+import { clippings } from "../train/train_options.ts";
 import { InterruptedError, type Interrupts, listenToInterrupts } from "./interrupt.ts";
-import { deviceName, folderName, positiveNumber, seedNumber, threadCount, wholeNumber } from "./option_values.ts";
+import {
+  deviceName,
+  folderName,
+  nameList,
+  positiveNumber,
+  seedNumber,
+  selectionSize,
+  threadCount,
+  wholeNumber,
+} from "./option_values.ts";
 import { mebibytes, metricFacts, printFacts } from "./output.ts";
 import { showSetupProgress } from "./setup_progress.ts";
 import { showTrainingProgress } from "./training_progress.ts";
@@ -24,11 +34,16 @@ export function trainCommand(): CommandUnknownOpts {
       new Option("--task <task>", "what to learn (default: classification, unless labels are decimal numbers)")
         .choices(["classification", "regression"] as const),
     )
-    .addOption(
-      new Option("--method <method>", "which positions carry gradients: k of each text, or all")
-        .choices(["selective", "full"] as const).default("selective" as const),
+    .option("--method <method>", "what is trained: words of selective, freeze, full, lora, joined by +", "selective")
+    .option(
+      "--k <count>",
+      "positions of each text that carry gradients: a number, a share such as 0.25, or all (default: 16)",
+      selectionSize,
     )
-    .option("--k <count>", "positions of each text that carry gradients (default: 16)", wholeNumber(1))
+    .option("--lora-rank <rank>", "inner width of LoRA's matrices (default: 8)", wholeNumber(1))
+    .option("--lora-alpha <number>", "LoRA counts alpha / rank times (default: 16)", positiveNumber)
+    .option("--lora-targets <names>", "linear maps that get LoRA (default: query,value)", nameList)
+    .option("--freeze-layers <count>", "lowest layers that do not train, with freeze", wholeNumber(0))
     .addOption(
       new Option("--pooling <pooling>", "what the head reads: the mean over the positions, or [CLS]")
         .choices(["mean", "cls"] as const).default("mean" as const),
@@ -39,6 +54,12 @@ export function trainCommand(): CommandUnknownOpts {
     )
     .option("--optimizer-in-backward", "update each layer as soon as its gradients are there: less memory")
     .option("--batch-size <count>", "texts in a step", wholeNumber(1), 32)
+    .option("--gradient-accumulation <count>", "micro-batches that a step is cut into", wholeNumber(1), 1)
+    .option("--max-grad-norm <norm>", "clip gradients to this norm (default: none)", positiveNumber)
+    .addOption(
+      new Option("--clipping <scope>", "the norm of all gradients, or of each layer's (default: global)")
+        .choices(clippings),
+    )
     .addOption(
       new Option("--learning-rate <rate>", "highest learning rate").argParser(positiveNumber).default(5e-5, "5e-5"),
     )
@@ -80,11 +101,13 @@ export function endIfInterrupted({ exitCode }: Interrupts, result: FineTuneResul
   throw new InterruptedError(`interrupted ${saved}`, exitCode);
 }
 
-function facts({ dev, steps, seconds, peakBytes }: FineTuneResult, folder: string): [string, string][] {
+function facts(result: FineTuneResult, folder: string): [string, string][] {
+  const { dev, steps, seconds, peakBytes, trainableParameters } = result;
   return [
     ...metricFacts(dev ?? {}, "dev "),
     ["steps", String(steps)],
     ["seconds", seconds.toFixed(1)],
+    ["trained parameters", trainableParameters.toLocaleString("en")],
     ["peak memory", mebibytes(peakBytes)],
     ["saved to", folder],
   ];

@@ -22,6 +22,8 @@ export interface WeightMethod<Options = unknown> {
   readonly name: string;
   /** The options that are its own, and what a message calls each; with another method they are refused. */
   readonly options: Readonly<Record<string, string>>;
+  /** The values of those that are not given. */
+  readonly defaults: Partial<Options>;
   /** What is saved after training: the whole model, or what was put into it and its head. */
   readonly saves: "model" | "adapter";
   /** Refuses options that cannot be, before a model is loaded. */

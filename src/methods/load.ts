@@ -43,9 +43,9 @@ async function loadAdapted(folder: string, options: LoadOptions): Promise<Classi
   }
   const base = await loadCheckpoint(adapter.base, { ...options, ...trainedFor(folder, adapter, options) });
   try {
-    const newKeys = insertLora(base, adapter, file);
+    readLora(base, adapter, file);
     const { model, architecture, config, target } = base;
-    return new Classifier(model, architecture, config, target, newKeys, adapter.base);
+    return new Classifier(model, architecture, config, target, [], adapter.base);
   } catch (error) {
     base[Symbol.dispose]();
     throw error;
@@ -69,8 +69,8 @@ function trainedFor(
   return { target, pooling };
 }
 
-// Puts LoRA where the file has it, and reads it and the head; returns the keys of which neither file has a value.
-function insertLora({ model, newKeys }: Classifier, config: AdapterConfig, file: SafetensorsFile): string[] {
+// Puts LoRA where the file has it, and reads it and the head; a part of the head may be the base's.
+function readLora({ model, newKeys }: Classifier, config: AdapterConfig, file: SafetensorsFile): void {
   const names = new Map(file.tensors.keys().map((name) => [name.slice(keyPrefix.length), name]));
   makeLora(model, config, names.keys());
   const own = adapterParameters(model);
@@ -78,7 +78,7 @@ function insertLora({ model, newKeys }: Classifier, config: AdapterConfig, file:
   if (unexpected.length > 0) {
     throw new CheckpointError(`${file.path}: unexpected ${list(unexpected.map(([, name]) => name))}`);
   }
-  const missing = [...own.keys()].filter((key) => isLoraKey(key) && !names.has(key));
+  const missing = [...own.keys()].filter((key) => (isLoraKey(key) || newKeys.includes(key)) && !names.has(key));
   if (missing.length > 0 || own.keys().every((key) => !isLoraKey(key))) {
     throw new CheckpointError(`${file.path} lacks ${list(missing) || "LoRA's weights"}`);
   }
@@ -86,7 +86,6 @@ function insertLora({ model, newKeys }: Classifier, config: AdapterConfig, file:
   for (const [key, tensor] of own) if (names.has(key)) readParameter(file, keyPrefix + key, tensor);
   setTrained(model, false);
   for (const tensor of own.values()) requiresGrad_(tensor).dispose();
-  return newKeys.filter((key) => !names.has(key));
 }
 
 function makeLora(model: SequenceClassifier, { rank, alpha }: AdapterConfig, keys: Iterable<string>): void {

@@ -103,13 +103,15 @@ export function mergeLora({ model }: Classifier): void {
   }
 }
 
-const defaultTargets = ["query", "value"];
+const defaults = { loraRank: 8, loraAlpha: 16, loraTargets: ["query", "value"] } as const;
 
 export const lora: WeightMethod<LoraOptions> = {
   name: "lora",
   options: { loraRank: "the LoRA rank", loraAlpha: "LoRA's alpha", loraTargets: "the list of LoRA's targets" },
+  defaults,
   saves: "adapter",
-  check({ loraRank = 8, loraAlpha = 16, loraTargets = defaultTargets }: LoraOptions): void {
+  check(options: LoraOptions): void {
+    const { loraRank, loraAlpha, loraTargets } = withDefaults(options);
     if (!(Number.isSafeInteger(loraRank) && loraRank >= 1)) {
       throw new OptionError(`the LoRA rank is ${loraRank}, it has to be a whole number of at least 1`);
     }
@@ -119,7 +121,7 @@ export const lora: WeightMethod<LoraOptions> = {
     if (loraTargets.length === 0) throw new OptionError("the list of LoRA's targets is empty, name some: query, value");
   },
   apply({ layers }: OpenParts, options: LoraOptions, random: Generator): void {
-    const { loraRank = 8, loraAlpha = 16, loraTargets = defaultTargets } = options;
+    const { loraRank, loraAlpha, loraTargets } = withDefaults(options);
     if (layers.length === 0) {
       throw new OptionError("LoRA has no layer to go into: every layer is frozen, freeze fewer");
     }
@@ -132,6 +134,11 @@ export const lora: WeightMethod<LoraOptions> = {
     }
   },
 };
+
+function withDefaults(options: LoraOptions): { [Name in keyof LoraOptions]-?: NonNullable<LoraOptions[Name]> } {
+  const { loraRank = defaults.loraRank, loraAlpha = defaults.loraAlpha, loraTargets = defaults.loraTargets } = options;
+  return { loraRank, loraAlpha, loraTargets };
+}
 
 function targetsIn(layer: TransformerLayer, targets: readonly string[]): Set<Linear> {
   const linears = namedLinears(layer);

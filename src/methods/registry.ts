@@ -8,7 +8,7 @@ import { lora, type LoraOptions } from "./lora.ts";
 /** The options of all methods; one that is not the chosen method's is refused. */
 export interface MethodOptions extends LoraOptions, FreezeOptions {
   /** Of the first values of what a method puts into the model. Default 0. */
-  readonly seed?: number | undefined;
+  readonly seed?: number;
 }
 
 /** In the order in which a message lists them. */
