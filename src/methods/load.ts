@@ -7,6 +7,7 @@ import type { SequenceClassifier } from "../models/contract.ts";
 import { loadCheckpoint, type LoadOptions, sameTarget, savedPooling, savedTarget } from "../models/load.ts";
 import { checkShapes, list, readParameter } from "../models/read_parameter.ts";
 import { openSafetensors, type SafetensorsFile } from "../models/safetensors.ts";
+import { exists } from "../native/cache.ts";
 import { namedLinears } from "../nn/linear.ts";
 import { setTrained } from "../nn/module.ts";
 import { requiresGrad_ } from "../torch/mod.ts";
@@ -27,7 +28,7 @@ import { type AdapterConfig, adapterConfigName, adapterWeightsName, keyPrefix, r
  * ```
  */
 export async function loadClassifier(folder: string, options: LoadOptions = {}): Promise<Classifier> {
-  return exists(`${folder}/${adapterConfigName}`)
+  return await exists(`${folder}/${adapterConfigName}`)
     ? await loadAdapted(folder, options)
     : await loadCheckpoint(folder, options);
 }
@@ -35,13 +36,13 @@ export async function loadClassifier(folder: string, options: LoadOptions = {}):
 async function loadAdapted(folder: string, options: LoadOptions): Promise<Classifier> {
   const adapter = readAdapterConfig(`${folder}/${adapterConfigName}`);
   using file = openSafetensors(`${folder}/${adapterWeightsName}`);
-  if (!exists(`${adapter.base}/config.json`)) {
+  if (!await exists(`${adapter.base}/config.json`)) {
     throw new CheckpointError(
       `${folder}/${adapterConfigName}: there is no checkpoint in ${adapter.base}: ` +
         `let base_model_name_or_path be the folder of the adapter's base`,
     );
   }
-  const base = await loadCheckpoint(adapter.base, { ...options, ...trainedFor(folder, adapter, options) });
+  const base = await loadCheckpoint(adapter.base, { ...options, ...await trainedFor(folder, adapter, options) });
   try {
     readLora(base, adapter, file);
     const { model, architecture, config, target } = base;
@@ -53,12 +54,12 @@ async function loadAdapted(folder: string, options: LoadOptions): Promise<Classi
 }
 
 // What the adapter's head predicts and reads; an adapter that PEFT saved leaves that to its base.
-function trainedFor(
+async function trainedFor(
   folder: string,
   { base }: AdapterConfig,
   wanted: LoadOptions,
-): Pick<Required<LoadOptions>, "target" | "pooling"> {
-  const path = [folder, base].map((each) => `${each}/config.json`).find(exists) ?? "";
+): Promise<Pick<Required<LoadOptions>, "target" | "pooling">> {
+  const path = await exists(`${folder}/config.json`) ? `${folder}/config.json` : `${base}/config.json`;
   const config = new ConfigReader(path, readJsonObject(path));
   const [target, pooling] = [savedTarget(config), savedPooling(config)];
   if (!sameTarget(wanted.target ?? target, target) || (wanted.pooling ?? pooling) !== pooling) {
@@ -100,13 +101,4 @@ const loraKey = /\.lora_[AB]\.weight$/;
 
 function isLoraKey(key: string): boolean {
   return loraKey.test(key);
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

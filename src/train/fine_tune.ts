@@ -99,6 +99,7 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   const { model, columns = {}, ...settings } = {
     ...defaults,
     ...method.weights.defaults,
+    ...(options.maxGradNorm !== undefined && { clipping: "global" as const }),
     ...given(options),
     ...{ method: method.name, k: selectionSize(method, options.k) },
   };

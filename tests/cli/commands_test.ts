@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { loadClassifier, loadPredictor, namedParameters, saveClassifier, toNumbers } from "../../mod.ts";
 import { temporaryFolder } from "../native/fakes.ts";
+import { copyAdapter } from "../support/lora.ts";
 import { cliPath, fail, runCli, spawnCli, succeed } from "./run_cli.ts";
 import { reviews, writeCsv, writeTinyModel } from "./tiny_model.ts";
 
@@ -156,6 +157,16 @@ Deno.test("selective+lora: an adapter, which eval and predict load with its base
   assert.match(await succeed(["predict", "--model", at("out"), "the film was good"]), /^good /);
   const again = ["train", "--model", at("out"), "--train", at("train.csv"), "--output-dir", at("again"), "--quiet"];
   await fail(again, 2, /the model has LoRA adapters already: .*mergeLora/);
+});
+
+Deno.test("an adapter that PEFT saved predicts with its base's tokenizer and labels", async () => {
+  using place = prepared();
+  const { at } = place;
+  copyAdapter(at("peft"), { base_model_name_or_path: at("model") });
+  const { label, logits } = JSON.parse(
+    await succeed(["predict", "--model", at("peft"), "--json", "--logits", "the film was good"]),
+  );
+  assert.equal(label, `LABEL_${logits.indexOf(Math.max(...logits))}`);
 });
 
 Deno.test("selective+freeze: a model, of which a quarter of each text trained the upper layer", async () => {
