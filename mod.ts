@@ -22,7 +22,7 @@ export { liveTensorCount, Tensor, traceTensors } from "./src/torch/tensor.ts";
 export { item, tensorFrom, type TensorOptions, toNumbers, toTypedArray } from "./src/torch/transfer.ts";
 
 // Models
-export { namedParameters, parameterBytes } from "./src/nn/module.ts";
+export { namedParameters, parameterBytes, trainedParameters } from "./src/nn/module.ts";
 export { Classifier, randomClassifier, type RandomClassifierOptions, type Target } from "./src/models/classifier.ts";
 export type {
   Architecture,
@@ -32,8 +32,9 @@ export type {
   SequenceClassifier,
   TransformerLayer,
 } from "./src/models/contract.ts";
-export { loadClassifier, type LoadOptions } from "./src/models/load.ts";
-export { checkOutputFolder, saveClassifier } from "./src/models/save.ts";
+export type { LoadOptions } from "./src/models/load.ts";
+export { checkOutputFolder } from "./src/models/output_folder.ts";
+export { saveClassifier } from "./src/models/save.ts";
 
 // Data
 export { type EncodedExample, encodeExamples } from "./src/data/encode.ts";
@@ -62,15 +63,26 @@ export {
 export type { KeptStates } from "./src/selective/kept_states.ts";
 export { allPositions, type SelectionSize, selectPositions } from "./src/selective/positions.ts";
 
+// Methods
+export { applyMethod } from "./src/methods/apply.ts";
+export type { Method, OpenParts, WeightMethod } from "./src/methods/contract.ts";
+export type { FreezeOptions } from "./src/methods/freeze.ts";
+export { loadClassifier } from "./src/methods/load.ts";
+export { type LoraOptions, mergeLora } from "./src/methods/lora.ts";
+export { parseMethod } from "./src/methods/parse.ts";
+export type { MethodOptions } from "./src/methods/registry.ts";
+export { saveAdapter } from "./src/methods/save_adapter.ts";
+
 // Training
 export { AdamW, type AdamWOptions } from "./src/train/adamw.ts";
+export { clipGradNorm } from "./src/train/clip.ts";
 export { evaluate, type Metrics, predictLogits, type PredictOptions, probabilities } from "./src/train/evaluate.ts";
+export type { EvaluationEvent, NoticeEvent, StepEvent, TrainEvent } from "./src/train/events.ts";
 export {
   fineTune,
   type FineTuneEvent,
   type FineTuneOptions,
   type FineTuneResult,
-  type Method,
   type ProgressEvent,
 } from "./src/train/fine_tune.ts";
 export { lossOf } from "./src/train/loss.ts";
@@ -97,12 +109,6 @@ export {
 } from "./src/train/predictor.ts";
 export { linearSchedule, type ScheduleOptions } from "./src/train/schedule.ts";
 export { type Columns, type Task } from "./src/train/table_data.ts";
-export {
-  type StepEvent,
-  train,
-  type TrainEvent,
-  type TrainingData,
-  type TrainingExample,
-  type TrainOptions,
-  type TrainResult,
-} from "./src/train/train.ts";
+export { type TrainingExample } from "./src/train/step.ts";
+export { train, type TrainingData, type TrainResult } from "./src/train/train.ts";
+export type { Clipping, TrainOptions } from "./src/train/train_options.ts";

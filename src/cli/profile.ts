@@ -8,14 +8,33 @@ import { type ModelConfig, modelConfigs } from "../experiments/model_configs.ts"
 import { drawProfile } from "../experiments/profile_picture.ts";
 import { type Classifier, randomClassifier } from "../models/classifier.ts";
 import { readJsonObject } from "../models/config.ts";
-import { loadClassifier } from "../models/load.ts";
+import { loadClassifier } from "../methods/load.ts";
 import type { ParameterOptions } from "../nn/module.ts";
-import { activationModes } from "../selective/gradients.ts";
 import { profileStep } from "../train/profile.ts";
-import { deviceName, seedNumber, threadCount, wholeNumber } from "./option_values.ts";
+import {
+  deviceName,
+  nameList,
+  positiveNumber,
+  seedNumber,
+  selectionSize,
+  threadCount,
+  wholeNumber,
+} from "./option_values.ts";
 import { print } from "./output.ts";
 import { profileTable } from "./profile_table.ts";
 import { showSetupProgress } from "./setup_progress.ts";
+import {
+  activationsOption,
+  freezeLayersFlag,
+  kFlag,
+  loraAlphaFlag,
+  loraRankFlag,
+  loraTargetsFlag,
+  memoryBudgetOption,
+  methodFlag,
+  optimizerInBackwardFlag,
+  precisionOption,
+} from "./step_options.ts";
 import { showTrainingProgress } from "./training_progress.ts";
 
 /** The command `profile`. */
@@ -35,18 +54,17 @@ export function profileCommand(): CommandUnknownOpts {
       new Option("--lengths <kind>", "all sequences of the maximum length, or lengths like those of CoLA's sentences")
         .choices(["fixed", "cola"] as const).default("fixed" as const),
     )
-    .addOption(
-      new Option("--method <method>", "which positions carry gradients: k of each sequence, or all")
-        .choices(["selective", "full"] as const).default("selective" as const),
-    )
-    .option("--k <count>", "positions of each sequence that carry gradients (default: 16)", wholeNumber(1))
-    .addOption(
-      new Option("--activations <mode>", "store them for backward, or recompute them there: less memory, more time")
-        .choices(activationModes).default("store" as const),
-    )
+    .option(...methodFlag)
+    .option(...kFlag, selectionSize)
+    .option(...loraRankFlag, wholeNumber(1))
+    .option(...loraAlphaFlag, positiveNumber)
+    .option(...loraTargetsFlag, nameList)
+    .option(...freezeLayersFlag, wholeNumber(0))
+    .addOption(activationsOption)
+    .addOption(memoryBudgetOption)
+    .addOption(precisionOption)
     .addOption(new Option("--optimizer <name>", "what updates the weights").choices(["adamw"]).default("adamw"))
-    .option("--optimizer-in-backward", "update each layer as soon as its gradients are there: less memory")
-    .addOption(new Option("--precision <type>", "what is computed in").choices(["float32"]).default("float32"))
+    .option(...optimizerInBackwardFlag)
     .option("--steps <count>", "steps whose time is measured, after two others", wholeNumber(1), 5)
     .option("--seed <number>", "of the weights, tokens, lengths, positions and dropout", seedNumber, 0)
     .option("--threads <count>", "threads on the CPU (default: LibTorch's choice)", threadCount)

@@ -1,6 +1,6 @@
 // One line that tells how far a run is: what it is made of, without where it goes.
 
-import type { StepEvent } from "../train/train.ts";
+import type { StepEvent } from "../train/events.ts";
 import { mebibytes } from "./output.ts";
 
 /** A mean that follows its values: each new one weighs a tenth. */

@@ -2,12 +2,33 @@
 
 import { Command, type CommandUnknownOpts, Option } from "npm:@commander-js/extra-typings@15.1.0";
 import { poolings } from "../models/contract.ts";
-import { activationModes } from "../selective/gradients.ts";
 import { fineTune, type FineTuneResult } from "../train/fine_tune.ts";
+import { clippings } from "../train/train_options.ts";
 import { InterruptedError, type Interrupts, listenToInterrupts } from "./interrupt.ts";
-import { deviceName, folderName, positiveNumber, seedNumber, threadCount, wholeNumber } from "./option_values.ts";
+import {
+  deviceName,
+  folderName,
+  nameList,
+  positiveNumber,
+  seedNumber,
+  selectionSize,
+  threadCount,
+  wholeNumber,
+} from "./option_values.ts";
 import { mebibytes, metricFacts, printFacts } from "./output.ts";
 import { showSetupProgress } from "./setup_progress.ts";
+import {
+  activationsOption,
+  freezeLayersFlag,
+  kFlag,
+  loraAlphaFlag,
+  loraRankFlag,
+  loraTargetsFlag,
+  memoryBudgetOption,
+  methodFlag,
+  optimizerInBackwardFlag,
+  precisionOption,
+} from "./step_options.ts";
 import { showTrainingProgress } from "./training_progress.ts";
 
 /** The command `train`. */
@@ -25,21 +46,27 @@ export function trainCommand(): CommandUnknownOpts {
       new Option("--task <task>", "what to learn (default: classification, unless labels are decimal numbers)")
         .choices(["classification", "regression"] as const),
     )
-    .addOption(
-      new Option("--method <method>", "which positions carry gradients: k of each text, or all")
-        .choices(["selective", "full"] as const).default("selective" as const),
-    )
-    .option("--k <count>", "positions of each text that carry gradients (default: 16)", wholeNumber(1))
+    .option(...methodFlag)
+    .option(...kFlag, selectionSize)
+    .option(...loraRankFlag, wholeNumber(1))
+    .option(...loraAlphaFlag, positiveNumber)
+    .option(...loraTargetsFlag, nameList)
+    .option(...freezeLayersFlag, wholeNumber(0))
     .addOption(
       new Option("--pooling <pooling>", "what the head reads: the mean over the positions, the first, or the last")
         .choices(poolings).default("mean" as const),
     )
-    .addOption(
-      new Option("--activations <mode>", "store them for backward, or recompute them there: less memory, more time")
-        .choices(activationModes).default("store" as const),
-    )
-    .option("--optimizer-in-backward", "update each layer as soon as its gradients are there: less memory")
+    .addOption(activationsOption)
+    .addOption(memoryBudgetOption)
+    .addOption(precisionOption)
+    .option(...optimizerInBackwardFlag)
     .option("--batch-size <count>", "texts in a step", wholeNumber(1), 32)
+    .option("--gradient-accumulation <count>", "micro-batches that a step is cut into", wholeNumber(1), 1)
+    .option("--max-grad-norm <norm>", "clip gradients to this norm (default: none)", positiveNumber)
+    .addOption(
+      new Option("--clipping <scope>", "the norm of all gradients, or of each layer's (default: global)")
+        .choices(clippings),
+    )
     .addOption(
       new Option("--learning-rate <rate>", "highest learning rate").argParser(positiveNumber).default(5e-5, "5e-5"),
     )
@@ -81,11 +108,13 @@ export function endIfInterrupted({ exitCode }: Interrupts, result: FineTuneResul
   throw new InterruptedError(`interrupted ${saved}`, exitCode);
 }
 
-function facts({ dev, steps, seconds, peakBytes }: FineTuneResult, folder: string): [string, string][] {
+function facts(result: FineTuneResult, folder: string): [string, string][] {
+  const { dev, steps, seconds, peakBytes, trainableParameters } = result;
   return [
     ...metricFacts(dev ?? {}, "dev "),
     ["steps", String(steps)],
     ["seconds", seconds.toFixed(1)],
+    ["trained parameters", trainableParameters.toLocaleString("en")],
     ["peak memory", mebibytes(peakBytes)],
     ["saved to", folder],
   ];

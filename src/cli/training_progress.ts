@@ -17,6 +17,7 @@ export function showTrainingProgress(quiet: boolean): TrainingProgress {
   let steps = new StepLine();
   const onEvent = (event: FineTuneEvent): void => {
     if (event.type === "evaluation") line.note(evaluationText(event.step, event.metrics));
+    else if (event.type === "notice") line.note(event.message);
     else if (event.type === "progress") line.show(event.task, progressText(event), event.done, event.total);
     else {
       if (event.step === 1) steps = new StepLine();

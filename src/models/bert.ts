@@ -169,6 +169,7 @@ class BertModel implements Backbone {
   readonly children: Readonly<Record<string, Module>>;
   readonly hiddenSize: number;
   readonly numAttentionHeads: number;
+  readonly intermediateSize: number;
   readonly maxPositions: number;
   readonly vocabSize: number;
   readonly device: Device;
@@ -182,6 +183,7 @@ class BertModel implements Backbone {
   constructor(config: BertConfig, pooler: Module | null, options: ParameterOptions) {
     this.hiddenSize = config.hiddenSize;
     this.numAttentionHeads = config.numAttentionHeads;
+    this.intermediateSize = config.intermediateSize;
     this.maxPositions = config.maxPositionEmbeddings;
     this.vocabSize = config.vocabSize;
     this.device = options.device ?? "cpu";

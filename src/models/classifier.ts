@@ -19,7 +19,7 @@ export class Classifier implements Disposable {
     readonly target: Target,
     /** Keys of parameters that the checkpoint did not have, and which therefore start from random values. */
     readonly newKeys: readonly string[] = [],
-    /** The folder that it was loaded from, or null. */
+    /** The folder of the checkpoint that it was loaded from, of an adapter its base's; null when there is none. */
     readonly folder: string | null = null,
   ) {}
 

@@ -33,6 +33,8 @@ export interface RowModule extends Module {
 export interface Backbone extends Module {
   readonly hiddenSize: number;
   readonly numAttentionHeads: number;
+  /** The width of the feed-forward. */
+  readonly intermediateSize: number;
   readonly maxPositions: number;
   readonly vocabSize: number;
   readonly device: Device;

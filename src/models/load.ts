@@ -1,27 +1,17 @@
-// Loads a classifier from a folder with config.json and model.safetensors, straight into its parameters' memory.
+// Loads a checkpoint: a folder with config.json and model.safetensors, straight into its parameters' memory.
 
 import { CheckpointError } from "../errors.ts";
 import { initialize } from "../native/load.ts";
 import { disposeModule, initializeParameters, namedParameters, type ParameterOptions } from "../nn/module.ts";
-import {
-  copy_,
-  type DType,
-  dtypeBytes,
-  empty,
-  Generator,
-  narrow,
-  noGrad,
-  scope,
-  type Tensor,
-  view,
-} from "../torch/mod.ts";
+import { Generator, type Tensor } from "../torch/mod.ts";
 import { Classifier, createModel, outputsOf, poolingsOf, type Target } from "./classifier.ts";
 import { ConfigReader, readJsonObject } from "./config.ts";
 import type { Architecture, Pooling, SequenceClassifier } from "./contract.ts";
+import { checkShapes, list, readParameter } from "./read_parameter.ts";
 import { architectureOf } from "./registry.ts";
-import { openSafetensors, type SafetensorsDtype, type SafetensorsFile } from "./safetensors.ts";
+import { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
 
-/** How {@linkcode loadClassifier} loads. */
+/** How a classifier is loaded. */
 export interface LoadOptions extends ParameterOptions {
   /**
    * What the model shall predict. Default: what the checkpoint was trained for. When the checkpoint has no head for
@@ -46,7 +36,7 @@ export interface LoadOptions extends ParameterOptions {
  * using classifier = await loadClassifier("my-model", { target: { labels: ["ham", "spam"] } });
  * ```
  */
-export async function loadClassifier(folder: string, options: LoadOptions = {}): Promise<Classifier> {
+export async function loadCheckpoint(folder: string, options: LoadOptions = {}): Promise<Classifier> {
   await initialize({ device: options.device });
   const config = new ConfigReader(`${folder}/config.json`, readJsonObject(`${folder}/config.json`));
   const architecture = architectureOf(config);
@@ -71,18 +61,21 @@ export async function loadClassifier(folder: string, options: LoadOptions = {}):
   }
 }
 
-function savedPooling(config: ConfigReader, architecture: Architecture): Pooling {
+/** What the head of a checkpoint reads, as its config.json says. */
+export function savedPooling(config: ConfigReader, architecture: Architecture): Pooling {
   const saved = config.fields["fewtune"] as { pooling?: unknown } | undefined;
   const known = poolingsOf(architecture);
   return known.find((pooling) => pooling === saved?.pooling) ?? known[0];
 }
 
-function savedTarget(config: ConfigReader): Target {
+/** What a checkpoint was trained to predict, as its config.json says. */
+export function savedTarget(config: ConfigReader): Target {
   const labels = config.labels() ?? ["LABEL_0", "LABEL_1"];
   return config.fields["problem_type"] === "regression" || labels.length === 1 ? "regression" : { labels };
 }
 
-function sameTarget(a: Target, b: Target): boolean {
+/** Whether two targets have the same labels in the same order. */
+export function sameTarget(a: Target, b: Target): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
@@ -135,18 +128,6 @@ function matchKeys(filling: Filling, parameters: ReadonlyMap<string, Tensor>): M
   return sources;
 }
 
-function checkShapes(
-  file: SafetensorsFile,
-  sources: Map<string, string>,
-  parameters: ReadonlyMap<string, Tensor>,
-): void {
-  const misfits = [...sources].flatMap(([key, name]) => {
-    const [found, wanted] = [file.tensors.get(name)?.shape ?? [], parameters.get(key)?.shape ?? []];
-    return found.join() === wanted.join() ? [] : [`${name} is [${found}] and not [${wanted}]`];
-  });
-  if (misfits.length > 0) throw new CheckpointError(`${file.path} does not fit its config.json: ${list(misfits)}`);
-}
-
 // Checkpoints from BERT's first years name LayerNorm's parameters as TensorFlow does.
 function modernKey(key: string): string {
   return key.replace(/LayerNorm\.gamma$/, "LayerNorm.weight").replace(/LayerNorm\.beta$/, "LayerNorm.bias");
@@ -162,42 +143,4 @@ function isHeadKey(key: string, architecture: Architecture): boolean {
 
 function isIgnored(key: string, architecture: Architecture): boolean {
   return isHeadKey(key, architecture) || architecture.ignoredKeys.some((pattern) => pattern.test(key));
-}
-
-function list(items: readonly string[]): string {
-  const shown = items.slice(0, 8).join(", ");
-  return items.length > 8 ? `${shown} and ${items.length - 8} more` : shown;
-}
-
-const dtypes: Readonly<Partial<Record<SafetensorsDtype, DType>>> = {
-  F64: "float64",
-  F32: "float32",
-  F16: "float16",
-  BF16: "bfloat16",
-};
-
-const chunkBytes = 1 << 22;
-
-// Into the parameter's own memory where the types agree, else by way of a chunk that is converted.
-function readParameter(file: SafetensorsFile, name: string, parameter: Tensor): void {
-  const stored = file.tensors.get(name)?.dtype ?? "F32";
-  const dtype = dtypes[stored];
-  if (dtype === undefined) {
-    throw new CheckpointError(`${file.path}: ${name} is of type ${stored}, a parameter has to be a float`);
-  }
-  if (dtype === parameter.dtype && parameter.device === "cpu") file.readInto(name, parameter.bytes());
-  else readConverted(file, name, parameter, dtype);
-}
-
-function readConverted(file: SafetensorsFile, name: string, parameter: Tensor, dtype: DType): void {
-  const step = chunkBytes / dtypeBytes(dtype);
-  for (let from = 0; from < parameter.size; from += step) {
-    noGrad(() =>
-      scope(() => {
-        const chunk = empty([Math.min(step, parameter.size - from)], { dtype });
-        file.readInto(name, chunk.bytes(), from * dtypeBytes(dtype));
-        copy_(narrow(view(parameter, [-1]), 0, from, chunk.size), chunk);
-      })
-    );
-  }
 }

@@ -195,6 +195,7 @@ class OptModel implements Backbone {
   readonly children: Readonly<Record<string, Module>>;
   readonly hiddenSize: number;
   readonly numAttentionHeads: number;
+  readonly intermediateSize: number;
   readonly maxPositions: number;
   readonly vocabSize: number;
   readonly device: Device;
@@ -208,6 +209,7 @@ class OptModel implements Backbone {
   constructor(config: OptConfig, options: ParameterOptions) {
     this.hiddenSize = config.hiddenSize;
     this.numAttentionHeads = config.numAttentionHeads;
+    this.intermediateSize = config.ffnDim;
     this.maxPositions = config.maxPositionEmbeddings;
     this.vocabSize = config.vocabSize;
     this.device = options.device ?? "cpu";

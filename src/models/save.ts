@@ -1,11 +1,12 @@
 // Saves a classifier as a folder that loads here and in Hugging Face's libraries: all of it or nothing.
 
-import { dirname, join, resolve } from "node:path";
-import { CheckpointError } from "../errors.ts";
+import { OptionError } from "../errors.ts";
+import { adaptedLinears } from "../nn/linear.ts";
 import { namedParameters } from "../nn/module.ts";
 import { type DType, type Tensor, toTypedArray } from "../torch/mod.ts";
 import { version } from "../version.ts";
 import type { Classifier } from "./classifier.ts";
+import { writeFolder, writeText } from "./output_folder.ts";
 import type { SafetensorsDtype } from "./safetensors.ts";
 import { writeSafetensors } from "./safetensors_write.ts";
 
@@ -27,54 +28,39 @@ const dtypes: Readonly<Partial<Record<DType, SafetensorsDtype>>> = {
 };
 
 /**
- * Throws unless a new folder can be made at `folder`: what is asked before hours of training.
- *
- * @throws {CheckpointError} when something exists there, or the place cannot be written
- */
-export function checkOutputFolder(folder: string): void {
-  refuseExisting(folder);
-  const trial = temporaryName(join(existingAncestor(resolve(folder)), "trial"));
-  makeFolder(trial, folder);
-  Deno.removeSync(trial);
-}
-
-function existingAncestor(path: string): string {
-  const parent = dirname(path);
-  return parent === path || exists(parent) ? parent : existingAncestor(parent);
-}
-
-/**
  * Saves config.json, model.safetensors, the tokenizer's files of the checkpoint that it came from, and `files` (name to
  * content). They are written to a folder beside it that gets its name at the end.
  *
  * The standard head (`cls`, `last`) saves as an ordinary checkpoint of the architecture. The `mean` head's pooler has a
  * key of its own, and config.json says `"fewtune": { "pooling": "mean" }`.
  *
+ * A model with adapters is no ordinary checkpoint: `saveAdapter` saves the adapters alone, and after `mergeLora` the
+ * model is saved whole.
+ *
  * @throws {CheckpointError} when the folder exists or cannot be written
+ * @throws {OptionError} when the model has adapters
  */
 export function saveClassifier(
   classifier: Classifier,
   folder: string,
   files: Readonly<Record<string, string>> = {},
 ): void {
-  refuseExisting(folder);
-  const temporary = temporaryName(folder);
-  makeFolder(temporary, folder);
-  try {
-    writeFiles(classifier, temporary, files);
-    Deno.renameSync(temporary, folder);
-  } catch (cause) {
-    Deno.removeSync(temporary, { recursive: true });
-    if (cause instanceof CheckpointError) throw cause;
-    throw new CheckpointError(`${folder} cannot be written (${(cause as Error).message})`, { cause });
+  if (adaptedLinears(classifier.model).size > 0) {
+    throw new OptionError(
+      "the model has LoRA adapters: save them beside their base (saveAdapter), or merge them into its weights first (mergeLora)",
+    );
   }
+  writeFolder(folder, (temporary) => {
+    writeParameters(`${temporary}/model.safetensors`, namedParameters(classifier.model));
+    writeCompanions(classifier, temporary, files);
+  });
 }
 
-function writeFiles(classifier: Classifier, folder: string, files: Readonly<Record<string, string>>): void {
-  copyTokenizer(classifier.folder, folder);
+/** Writes parameters by name as a safetensors file. */
+export function writeParameters(path: string, parameters: ReadonlyMap<string, Tensor>): void {
   writeSafetensors(
-    `${folder}/model.safetensors`,
-    [...namedParameters(classifier.model)].map(([name, tensor]) => ({
+    path,
+    [...parameters].map(([name, tensor]) => ({
       name,
       dtype: dtypes[tensor.dtype] ?? "F32",
       shape: tensor.shape,
@@ -82,6 +68,15 @@ function writeFiles(classifier: Classifier, folder: string, files: Readonly<Reco
     })),
     { format: "pt" },
   );
+}
+
+/** Writes what goes with the weights: config.json, the files of the tokenizer, and `files` (name to content). */
+export function writeCompanions(
+  classifier: Classifier,
+  folder: string,
+  files: Readonly<Record<string, string>>,
+): void {
+  copyTokenizer(classifier.folder, folder);
   writeText(`${folder}/config.json`, JSON.stringify(savedConfig(classifier), null, 2) + "\n");
   for (const [name, content] of Object.entries(files)) writeText(`${folder}/${name}`, content);
 }
@@ -114,36 +109,4 @@ function copyTokenizer(from: string | null, to: string): void {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
-}
-
-function writeText(path: string, text: string): void {
-  using file = Deno.openSync(path, { write: true, createNew: true });
-  const bytes = new TextEncoder().encode(text);
-  for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
-  file.syncDataSync();
-}
-
-function refuseExisting(folder: string): void {
-  if (exists(folder)) throw new CheckpointError(`${folder} exists already: choose another output folder, or remove it`);
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function makeFolder(temporary: string, folder: string): void {
-  try {
-    Deno.mkdirSync(temporary, { recursive: true });
-  } catch (cause) {
-    throw new CheckpointError(`${folder} cannot be written (${(cause as Error).message})`, { cause });
-  }
-}
-
-function temporaryName(folder: string): string {
-  return `${folder.replace(/\/+$/, "")}.${crypto.randomUUID().slice(0, 8)}.partial`;
 }

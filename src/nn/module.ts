@@ -49,6 +49,34 @@ function* walk(module: Module, prefix: string): Iterable<[string, Tensor]> {
   for (const [name, child] of Object.entries(module.children ?? {})) yield* walk(child, `${prefix}${name}.`);
 }
 
+/** Every part with its key, the module itself (under the empty key) first. A part that comes twice has its first key. */
+export function namedModules(module: Module): Map<string, Module> {
+  const found = new Map<string, Module>();
+  const seen = new Set<Module>();
+  for (const [key, part] of walkModules(module, "")) {
+    if (!seen.has(part)) found.set(key, part);
+    seen.add(part);
+  }
+  return found;
+}
+
+function* walkModules(module: Module, key: string): Iterable<[string, Module]> {
+  yield [key, module];
+  for (const [name, child] of Object.entries(module.children ?? {})) {
+    yield* walkModules(child, key === "" ? name : `${key}.${name}`);
+  }
+}
+
+/** The parameters that training changes: those that require a gradient. */
+export function trainedParameters(module: Module): Tensor[] {
+  return [...namedParameters(module).values()].filter((tensor) => tensor.requiresGrad);
+}
+
+/** Says of all parameters whether training changes them. */
+export function setTrained(module: Module, isTrained: boolean): void {
+  scope(() => namedParameters(module).forEach((tensor) => requiresGrad_(tensor, isTrained)));
+}
+
 /** Which parameters are meant, by their keys. */
 export type KeyFilter = (key: string) => boolean;
 

@@ -34,8 +34,13 @@ export interface PackOptions {
   readonly dtype?: DType;
   /** Whether a position attends to none after it: the model's {@linkcode Backbone.isCausal}. Default false. */
   readonly isCausal?: boolean;
-  /** See {@linkcode layOut}. Default: 1024 on the CPU, everything in one block on a GPU. */
+  /** See {@linkcode layOut}. Default: 512 on the CPU, everything in one block on a GPU. */
   readonly rowsPerBlock?: number;
+}
+
+/** Rows that run together without gradients: few enough that they set no peak, many enough for the products' speed. */
+export function defaultRowsPerBlock(device: Device): number {
+  return device === "cpu" ? 512 : Infinity;
 }
 
 /** The options that a model decides. */
@@ -71,7 +76,7 @@ function pack(
 ): PackedBatch {
   const { pooling, device = "cpu", dtype = "float32", isCausal = false } = options;
   checkSelections(sequences, options.selected, pooling);
-  const { rowsPerBlock = device === "cpu" ? 1024 : Infinity } = options;
+  const { rowsPerBlock = defaultRowsPerBlock(device) } = options;
   const order = sequences.keys().toArray().sort((a, b) => lengthOf(sequences, b) - lengthOf(sequences, a));
   const parts = order.map((sequence) => split(lengthOf(sequences, sequence), withGradient[sequence] ?? []));
   const places = (part: keyof PartPositions): Place[] =>

@@ -4,7 +4,7 @@ import { OptionError } from "../errors.ts";
 import type { Pooling } from "../models/contract.ts";
 import { empty, type Generator, scope, toTypedArray, uniform_ } from "../torch/mod.ts";
 
-/** How many positions of a sequence are selected: a number of them, or all. */
+/** How many positions of a sequence are selected: a number of them, a share between 0 and 1, or all. */
 export type SelectionSize = number | "all";
 
 /** Every position of each sequence: full fine-tuning, and inference. */
@@ -14,9 +14,22 @@ export function allPositions(lengths: readonly number[]): number[][] {
 
 /** Refuses a k that cannot be. */
 export function checkSelectionSize(k: SelectionSize): void {
-  if (k !== "all" && !(Number.isInteger(k) && k >= 1)) {
-    throw new OptionError(`k is ${k}, it has to be a whole number of at least 1, or "all"`);
-  }
+  if (k === "all" || typeof k === "number" && k > 0 && (k < 1 || Number.isSafeInteger(k))) return;
+  throw new OptionError(
+    `k is ${k}, it has to be a whole number of at least 1, a share between 0 and 1, or "all"`,
+  );
+}
+
+/** The number of positions that are selected of a sequence; a share is rounded up, and is one position at least. */
+export function selectionCount(length: number, k: SelectionSize): number {
+  if (k === "all") return length;
+  return Math.min(length, k < 1 ? Math.ceil(withoutRounding(k * length)) : k);
+}
+
+// 0.1 times 30 is a little more than 3 in floating point, and shall be 3.
+function withoutRounding(count: number): number {
+  const nearest = Math.round(count);
+  return nearest > 0 && Math.abs(count - nearest) < 1e-9 * nearest ? nearest : count;
 }
 
 /** The position that is always selected: the one that the head reads, the first one for the mean. */
@@ -30,7 +43,7 @@ export function anchorOf(pooling: Pooling, length: number): number {
  * k positions is selected whole.
  *
  * @param pooling what the head reads, of which the anchor depends
- * @throws {OptionError} for a k below 1
+ * @throws {OptionError} for a k that {@linkcode SelectionSize} does not allow
  */
 export function selectPositions(
   lengths: readonly number[],
@@ -39,13 +52,15 @@ export function selectPositions(
   pooling: Pooling = "mean",
 ): number[][] {
   checkSelectionSize(k);
-  const picks = lengths.map((length) => k === "all" || length <= k ? 0 : k - 1);
-  const numbers = uniformNumbers(picks.reduce((sum, count) => sum + count, 0), random);
+  const draws = (length: number): number => {
+    const count = selectionCount(length, k);
+    return count < length ? count - 1 : 0;
+  };
+  const numbers = uniformNumbers(lengths.reduce((sum, length) => sum + draws(length), 0), random);
   let next = 0;
-  return lengths.map((length, index) => {
-    const count = picks[index] ?? 0;
-    if (k === "all" || length <= k) return Array.from({ length }, (_, position) => position);
-    const drawn = numbers.subarray(next, next += count);
+  return lengths.map((length) => {
+    if (selectionCount(length, k) === length) return Array.from({ length }, (_, position) => position);
+    const drawn = numbers.subarray(next, next += draws(length));
     const anchor = anchorOf(pooling, length);
     return [anchor, ...drawWithoutReplacement(length, anchor, drawn)].sort((a, b) => a - b);
   });

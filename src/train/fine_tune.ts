@@ -7,8 +7,13 @@ import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { OptionError } from "../errors.ts";
 import type { Classifier, Target } from "../models/classifier.ts";
 import type { Pooling } from "../models/contract.ts";
-import { loadClassifier } from "../models/load.ts";
-import { checkOutputFolder, saveClassifier } from "../models/save.ts";
+import { applyMethod, checkMethod } from "../methods/apply.ts";
+import type { Method } from "../methods/contract.ts";
+import { loadClassifier } from "../methods/load.ts";
+import type { MethodOptions } from "../methods/registry.ts";
+import { saveAdapter } from "../methods/save_adapter.ts";
+import { checkOutputFolder } from "../models/output_folder.ts";
+import { saveClassifier } from "../models/save.ts";
 import { initialize } from "../native/load.ts";
 import type { OnProgress } from "../native/progress.ts";
 import type { SelectionSize } from "../selective/positions.ts";
@@ -16,14 +21,13 @@ import { type Device, threads } from "../torch/mod.ts";
 import { evaluate, type Metrics } from "./evaluate.ts";
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
 import { type Columns, encodeInChunks, labelledExamples, targetOf, type Task } from "./table_data.ts";
-import { checkTrainOptions, train, type TrainEvent, type TrainOptions, type TrainResult } from "./train.ts";
+import type { TrainEvent } from "./events.ts";
+import { train, type TrainResult } from "./train.ts";
+import { checkTrainOptions, type TrainOptions } from "./train_options.ts";
 import { trainingRecordName, versions } from "./training_record.ts";
 
-/** Which positions carry gradients: k chosen ones of each sequence, or all. */
-export type Method = "selective" | "full";
-
 /** What {@linkcode fineTune} fine-tunes, on what, and how. */
-export interface FineTuneOptions extends Omit<TrainOptions, "onEvent" | "k"> {
+export interface FineTuneOptions extends Omit<TrainOptions, "onEvent" | "k">, MethodOptions {
   /** The folder of a checkpoint: config.json, model.safetensors and tokenizer.json. */
   readonly model: string;
   /** The table files to train on, to evaluate on after each epoch, and to evaluate on at the end. */
@@ -33,9 +37,9 @@ export interface FineTuneOptions extends Omit<TrainOptions, "onEvent" | "k"> {
   readonly columns?: Columns;
   /** Default classification; it has to be said when the labels are numbers with a fraction. */
   readonly task?: Task | undefined;
-  /** Default `selective`. */
-  readonly method?: Method;
-  /** Positions of each sequence that carry gradients, with the selective method. Default 16. */
+  /** What is trained, as {@linkcode parseMethod} reads it: `selective+lora`. Default `selective`. */
+  readonly method?: string;
+  /** Positions of each sequence that carry gradients, with a selective method. Default 16. */
   readonly k?: SelectionSize | undefined;
   /** What the head reads. Default `mean`. */
   readonly pooling?: Pooling;
@@ -75,7 +79,7 @@ export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
 
 /**
  * Fine-tunes a checkpoint on table files and saves the result, with its tokenizer and a `training.json` that says how
- * it was made: all of it or nothing. When the signal is aborted it finishes the step at hand and saves what there is.
+ * it was made: all of it or nothing. With LoRA the result is an adapter, else a model. When the signal is aborted it finishes the step at hand and saves what there is.
  *
  * LibTorch has to be there; call {@linkcode initialize} first to have it installed.
  *
@@ -91,7 +95,14 @@ export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
  * ```
  */
 export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult> {
-  const { model, columns = {}, ...settings } = { ...defaults, ...options, k: selectionSize(options) };
+  const method = checkMethod(options.method ?? "selective", options);
+  const { model, columns = {}, ...settings } = {
+    ...defaults,
+    ...method.weights.defaults,
+    ...(options.maxGradNorm !== undefined && { clipping: "global" as const }),
+    ...given(options),
+    ...{ method: method.name, k: selectionSize(method, options.k) },
+  };
   checkTrainOptions(settings);
   checkOutputFolder(settings.outputDir);
   const tables = await readTables(options);
@@ -103,6 +114,7 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   threads(options.threads);
   using classifier = await loadClassifier(model, { target, pooling, seed, device });
   requireVocabulary(classifier, tokenizer, model);
+  applyMethod(classifier, method, settings);
   const maxLength = checkedMaxLength(options.maxLength, 256, classifier.model.backbone.maxPositions);
   const data = await encodeParts(examples, tokenizer, { ...options, maxLength });
   const { metrics: dev, ...training } = await train(classifier, data, settings);
@@ -110,29 +122,38 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   const result = { ...training, dev, test, target, isSaved: training.steps > 0 };
   if (result.isSaved) {
     const record = describe({ ...options, ...settings, maxLength }, data, result);
-    saveClassifier(classifier, settings.outputDir, { [trainingRecordName]: JSON.stringify(record, null, 2) + "\n" });
+    const save = method.weights.saves === "adapter" ? saveAdapter : saveClassifier;
+    save(classifier, settings.outputDir, { [trainingRecordName]: JSON.stringify(record, null, 2) + "\n" });
   }
   return result;
 }
 
 const defaults = {
-  method: "selective",
   pooling: "mean",
   batchSize: 32,
+  gradientAccumulation: 1,
   learningRate: 5e-5,
   epochs: 3,
   warmupRatio: 0.1,
-  activations: "store",
+  activations: "auto",
+  precision: "float32",
   optimizerInBackward: false,
   seed: 0,
   device: "cpu",
 } as const;
 
+// An option that is undefined was not given.
+function given(options: FineTuneOptions): FineTuneOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as typeof options;
+}
+
 /** The positions that carry gradients by a method. Throws {@linkcode OptionError} for a k where there is none. */
-export function selectionSize({ method = "selective", k }: Pick<FineTuneOptions, "method" | "k">): SelectionSize {
-  if (method === "selective") return k ?? 16;
+export function selectionSize({ name, isSelective }: Method, k: SelectionSize | undefined): SelectionSize {
+  if (isSelective) return k ?? 16;
   if (k === undefined || k === "all") return "all";
-  throw new OptionError(`k is ${k}, but the method full has no k: every position carries gradients`);
+  throw new OptionError(
+    `k is ${k}, but the method ${name} has no k: every position carries gradients, unless it is selective`,
+  );
 }
 
 const parts = ["train", "dev", "test"] as const;

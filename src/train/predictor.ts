@@ -5,7 +5,9 @@ import type { Example } from "../data/examples.ts";
 import { readTable } from "../data/table.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { Classifier } from "../models/classifier.ts";
-import { loadClassifier, type LoadOptions } from "../models/load.ts";
+import { loadClassifier } from "../methods/load.ts";
+import type { LoadOptions } from "../models/load.ts";
+import { exists } from "../native/cache.ts";
 import { argmax, evaluate, type Metrics, predictLogits, type PredictOptions, probabilities } from "./evaluate.ts";
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
 import { type Columns, encodeInChunks, labelledExamples } from "./table_data.ts";
@@ -75,7 +77,7 @@ export interface PredictorOptions extends Pick<LoadOptions, "device"> {
 }
 
 /**
- * Loads a fine-tuned model and its tokenizer from a folder.
+ * Loads a fine-tuned model and its tokenizer from a folder. An adapter's tokenizer may be beside its base.
  *
  * @throws {CheckpointError} when the folder holds no fine-tuned model, or its parts do not fit each other
  * @throws {OptionError} when `maxLength` is beyond the model's positions
@@ -88,9 +90,10 @@ export interface PredictorOptions extends Pick<LoadOptions, "device"> {
  */
 export async function loadPredictor(folder: string, options: PredictorOptions = {}): Promise<Predictor> {
   const { maxLength: wanted, ...where } = options;
-  const tokenizer = await loadTokenizer(folder);
   const classifier = await loadClassifier(folder, where);
   try {
+    const hasOwn = await exists(`${folder}/tokenizer.json`);
+    const tokenizer = await loadTokenizer(hasOwn ? folder : classifier.folder ?? folder);
     requireVocabulary(classifier, tokenizer, folder);
     const { maxPositions } = classifier.model.backbone;
     const maxLength = checkedMaxLength(wanted, await trainedMaxLength(folder) ?? maxPositions, maxPositions);

@@ -6,27 +6,35 @@ import { median } from "../metrics/median.ts";
 import { describeMachine } from "../native/machine.ts";
 import type { OnProgress } from "../native/progress.ts";
 import { namedParameters, parameterBytes } from "../nn/module.ts";
-import type { ActivationMode } from "../selective/gradients.ts";
+import { applyMethod, checkMethod } from "../methods/apply.ts";
+import type { MethodOptions } from "../methods/registry.ts";
+import type { Precision } from "../selective/gradients.ts";
+import type { ActivationPlan } from "../selective/plan.ts";
 import type { SelectionSize } from "../selective/positions.ts";
-import { type Device, threads } from "../torch/mod.ts";
+import { type Device, hasBfloat16Arithmetic, threads } from "../torch/mod.ts";
 import type { AdamWOptions } from "./adamw.ts";
-import { type Method, selectionSize } from "./fine_tune.ts";
+import { selectionSize } from "./fine_tune.ts";
 import { type MakeClassifier, measureContext, measureMaking, measureSteps } from "./profile_measure.ts";
-import { type Piece, type StepPhase, stepPhases, type StepSettings } from "./profiled_step.ts";
-import { checkTrainOptions } from "./train.ts";
+import { type Piece, type StepPhase, stepPhases } from "./profiled_step.ts";
+import { planOf } from "./step.ts";
+import { checkTrainOptions, type TrainOptions } from "./train_options.ts";
 import type { PeakProfile, PhaseProfile, PieceProfile, ProfileSettings, StepProfile } from "./step_profile.ts";
 import { versions } from "./training_record.ts";
 
 /** Which training step is profiled, and how often. */
-export interface ProfileOptions extends AdamWOptions {
+export interface ProfileOptions extends AdamWOptions, MethodOptions {
   /** Tokens of each sequence of the batch. */
   readonly lengths: readonly number[];
-  /** Default `selective`. */
-  readonly method?: Method;
+  /** As {@linkcode parseMethod} reads it. Default `selective`. */
+  readonly method?: string;
   /** Positions of each sequence that carry gradients, with the selective method. Default 16. */
   readonly k?: SelectionSize | undefined;
-  /** Default `store`. */
-  readonly activations?: ActivationMode;
+  /** See {@linkcode TrainOptions.activations}. Default `auto`. */
+  readonly activations?: TrainOptions["activations"];
+  /** See {@linkcode TrainOptions.memoryBudget}. */
+  readonly memoryBudget?: number | undefined;
+  /** See {@linkcode TrainOptions.precision}. Default `float32`. */
+  readonly precision?: Precision | undefined;
   /** See {@linkcode TrainOptions.optimizerInBackward}. Default false. */
   readonly optimizerInBackward?: boolean;
   /** Steps whose time is measured. Default 5. */
@@ -70,7 +78,10 @@ export async function profileStep(
   using classifier = made.classifier;
   const { model } = classifier;
   checkLengths(chosen.lengths, model.backbone.maxPositions);
-  const { stepMemory, optimizerBytes, times } = await measureSteps(classifier, made.outsideBytes, chosen);
+  applyMethod(classifier, chosen.method, options);
+  const plan = planOf(classifier, chosen.lengths.toSorted((a, b) => b - a), chosen);
+  const settings = { ...chosen, ...plan };
+  const { stepMemory, optimizerBytes, times } = await measureSteps(classifier, made.outsideBytes, settings);
   const timeline = stepMemory.pieces.map((piece, index) => ({
     ...piece,
     ms: median(times.map((step) => step[index] ?? NaN)),
@@ -78,7 +89,7 @@ export async function profileStep(
   const peak = peakOf(timeline, model.backbone.layers.length);
   const trainable = namedParameters(model).values().filter(({ requiresGrad }) => requiresGrad);
   return {
-    settings: describeSettings(classifier, chosen),
+    settings: describeSettings(classifier, settings),
     trainableParameters: sum(trainable.map(({ size }) => size).toArray()),
     weightsBytes: parameterBytes(model),
     gradientBytes: stepMemory.gradientBytes,
@@ -97,10 +108,10 @@ export async function profileStep(
 }
 
 // The options with their defaults.
-interface Chosen extends ProfileOptions, StepSettings {
-  readonly method: Method;
+interface Chosen extends ProfileOptions {
+  readonly method: string;
   readonly k: SelectionSize;
-  readonly activations: ActivationMode;
+  readonly precision: Precision;
   readonly optimizerInBackward: boolean;
   readonly steps: number;
   readonly seed: number;
@@ -108,15 +119,18 @@ interface Chosen extends ProfileOptions, StepSettings {
 }
 
 function choose(options: ProfileOptions): Chosen {
-  const { method = "selective", activations = "store", optimizerInBackward = false, steps = 5, seed = 0 } = options;
-  const { device = "cpu" } = options;
-  const k = selectionSize({ method, k: options.k });
-  checkTrainOptions({ k, activations, seed, maxSteps: steps });
-  return { ...options, method, k, activations, optimizerInBackward, steps, seed, device };
+  const { optimizerInBackward = false, precision = "float32", steps = 5, seed = 0, device = "cpu" } = options;
+  const method = checkMethod(options.method ?? "selective", options);
+  const k = selectionSize(method, options.k);
+  checkTrainOptions({ ...options, k, seed, maxSteps: steps });
+  return { ...options, method: method.name, k, precision, optimizerInBackward, steps, seed, device };
 }
 
-function describeSettings({ model: { backbone }, architecture }: Classifier, options: Chosen): ProfileSettings {
-  const { lengths, method, k, activations, optimizerInBackward, steps, seed, device } = options;
+function describeSettings(
+  { model: { backbone }, architecture }: Classifier,
+  options: Chosen & ActivationPlan,
+): ProfileSettings {
+  const { lengths, method, k, activations, keptStates, precision, optimizerInBackward, steps, seed, device } = options;
   return {
     model: options.modelName ?? architecture.modelType,
     layers: backbone.layers.length,
@@ -126,9 +140,11 @@ function describeSettings({ model: { backbone }, architecture }: Classifier, opt
     method,
     k,
     activations,
+    keptStates: activations === "recompute" ? keptStates : null,
     optimizer: "adamw",
     optimizerInBackward,
-    precision: backbone.dtype,
+    precision,
+    hasBfloat16Arithmetic: hasBfloat16Arithmetic(device),
     steps,
     seed,
     threads: threads(),

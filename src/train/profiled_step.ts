@@ -2,10 +2,11 @@
 
 import { SeededRandom } from "../data/prng.ts";
 import type { Classifier } from "../models/classifier.ts";
-import { type Module, namedParameters } from "../nn/module.ts";
+import { type Module, namedParameters, trainedParameters } from "../nn/module.ts";
 import { packBatch, packingFor, type Sequence } from "../selective/batch.ts";
-import type { DropoutRandom } from "../selective/forward.ts";
-import { accumulateGradients, type ActivationMode, type Work } from "../selective/gradients.ts";
+import type { DropoutRandom } from "../selective/attend.ts";
+import { accumulateGradients, type ActivationMode, type Precision, type Work } from "../selective/gradients.ts";
+import type { KeptStates } from "../selective/kept_states.ts";
 import { type SelectionSize, selectPositions } from "../selective/positions.ts";
 import { Generator, scope } from "../torch/mod.ts";
 import { AdamW, type AdamWOptions } from "./adamw.ts";
@@ -30,6 +31,8 @@ export interface StepSettings extends AdamWOptions {
   readonly lengths: readonly number[];
   readonly k: SelectionSize;
   readonly activations: ActivationMode;
+  readonly keptStates: KeptStates;
+  readonly precision: Precision;
   readonly optimizerInBackward: boolean;
   readonly seed: number;
 }
@@ -57,7 +60,7 @@ export class ProfiledStep implements Disposable {
     this.#classifier = classifier;
     this.#settings = settings;
     this.#sequences = randomSequences(settings.lengths, vocabSize, seed);
-    this.optimizer = new AdamW(namedParameters(classifier.model).values(), settings);
+    this.optimizer = new AdamW(trainedParameters(classifier.model), settings);
     this.#positions = new Generator(seed);
     this.#dropout = { selected: new Generator(2 * seed + 1, device), rest: new Generator(2 * seed + 2, device) };
   }
@@ -76,8 +79,8 @@ export class ProfiledStep implements Disposable {
 
   #accumulate(tell: (piece: Piece) => void): void {
     const { model, target } = this.#classifier;
-    const { lengths, k, activations, optimizerInBackward } = this.#settings;
-    const selected = selectPositions(lengths, k, this.#positions);
+    const { lengths, k, activations, keptStates, precision, optimizerInBackward } = this.#settings;
+    const selected = selectPositions(lengths, k, this.#positions, model.pooling);
     const batch = packBatch(this.#sequences, { selected, ...packingFor(model) });
     tell({ phase: "batch", layer: null });
     const labels = lengths.map((_, index) => index % model.numLabels);
@@ -89,6 +92,8 @@ export class ProfiledStep implements Disposable {
     accumulateGradients(model, batch, (logits) => lossOf(logits, labels, target), {
       random: this.#dropout,
       activations,
+      keptStates,
+      precision,
       onWork: (work) => {
         layer = work.layer;
         tell({ phase: phaseOfWork[work.kind], layer });

@@ -1,10 +1,10 @@
 // What a profile of a training step says: plain values, ready for JSON.
 
 import type { Machine } from "../native/machine.ts";
-import type { ActivationMode } from "../selective/gradients.ts";
+import type { ActivationMode, Precision } from "../selective/gradients.ts";
+import type { KeptStates } from "../selective/kept_states.ts";
 import type { SelectionSize } from "../selective/positions.ts";
-import type { Device, DType } from "../torch/mod.ts";
-import type { Method } from "./fine_tune.ts";
+import type { Device } from "../torch/mod.ts";
 import type { BytesByUse, PieceMemory } from "./profile_memory.ts";
 import type { Piece, StepPhase } from "./profiled_step.ts";
 import type { Versions } from "./training_record.ts";
@@ -43,12 +43,18 @@ export interface ProfileSettings {
   readonly lengths: readonly number[];
   /** The sum of the lengths. */
   readonly tokens: number;
-  readonly method: Method;
+  /** As {@linkcode parseMethod} names it. */
+  readonly method: string;
   readonly k: SelectionSize;
+  /** With `auto`, what was chosen. */
   readonly activations: ActivationMode;
+  /** Null unless activations are recomputed. */
+  readonly keptStates: KeptStates | null;
   readonly optimizer: "adamw";
   readonly optimizerInBackward: boolean;
-  readonly precision: DType;
+  readonly precision: Precision;
+  /** Whether the device multiplies bfloat16 itself; where not, bf16 saves memory and no time. */
+  readonly hasBfloat16Arithmetic: boolean;
   readonly steps: number;
   readonly seed: number;
   readonly threads: number;

@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { loadClassifier, loadPredictor, saveClassifier } from "../../mod.ts";
+import { loadClassifier, loadPredictor, namedParameters, saveClassifier, toNumbers } from "../../mod.ts";
 import { temporaryFolder } from "../native/fakes.ts";
-import { cliPath, fail, spawnCli, succeed } from "./run_cli.ts";
+import { copyAdapter } from "../support/lora.ts";
+import { cliPath, fail, runCli, spawnCli, succeed } from "./run_cli.ts";
 import { reviews, writeCsv, writeTinyModel } from "./tiny_model.ts";
 
 const texts = ["the film was good", "the film was very awful", "poor film"];
@@ -134,6 +135,73 @@ Deno.test("full, cls, numbered labels, TSV and JSONL, other column names, pairs"
     "the film was good",
   ]);
   assert.equal(JSON.parse(answer).label, "10");
+});
+
+Deno.test("selective+lora: an adapter, which eval and predict load with its base; a k above the texts is said once", async () => {
+  using place = prepared();
+  const { at } = place;
+  writeCsv(at("train.csv"), 48, (good) => good ? "good" : "bad");
+  writeCsv(at("dev.csv"), 18, (good) => good ? "good" : "bad");
+  const { code, stdout, stderr } = await runCli([
+    ...["train", "--model", at("model"), "--train", at("train.csv"), "--dev", at("dev.csv"), "--output-dir", at("out")],
+    ...["--method", "selective+lora", "--lora-rank", "4", "--lora-targets", "query,key", "--k", "50", "--threads", "1"],
+    ...["--gradient-accumulation", "2", "--max-grad-norm", "5", "--clipping", "layer", "--epochs", "30"],
+    ...["--batch-size", "8", "--learning-rate", "1e-2"],
+  ]);
+  assert.equal(code, 0, stderr);
+  const printed = facts(stdout);
+  assert.equal(printed.get("dev accuracy"), "1.0000");
+  // Three layers, two targets, A and B of 4 times 32; the pooler; two labels.
+  const trained = 3 * 2 * 2 * 4 * 32 + 33 * 32 + 2 * 33;
+  assert.equal(printed.get("trained parameters"), trained.toLocaleString("en"));
+  assert.equal(stderr.split("k is 50 and the longest sequence has").length, 2);
+
+  const names = [...Deno.readDirSync(at("out"))].map(({ name }) => name).sort();
+  const files = ["adapter_config.json", "adapter_model.safetensors", "config.json", "tokenizer.json", "training.json"];
+  assert.deepEqual(names, files);
+  const { options, result } = JSON.parse(Deno.readTextFileSync(at("out/training.json")));
+  const { method, loraRank, loraAlpha, loraTargets, gradientAccumulation, maxGradNorm, clipping } = options;
+  assert.deepEqual(
+    [method, loraRank, loraAlpha, loraTargets, gradientAccumulation, maxGradNorm, clipping, result.trainableParameters],
+    ["selective+lora", 4, 16, ["query", "key"], 2, 5, "layer", trained],
+  );
+
+  const eval_ = ["eval", "--model", at("out"), "--data", at("dev.csv"), "--json", "--threads", "1", "--quiet"];
+  const { examples: _, ...metrics } = JSON.parse(await succeed(eval_));
+  assert.deepEqual(metrics, result.dev);
+  assert.match(await succeed(["predict", "--model", at("out"), "the film was good"]), /^good /);
+  const again = ["train", "--model", at("out"), "--train", at("train.csv"), "--output-dir", at("again"), "--quiet"];
+  await fail(again, 2, /the model has LoRA adapters already: .*mergeLora/);
+});
+
+Deno.test("an adapter that PEFT saved predicts with its base's tokenizer and labels", async () => {
+  using place = prepared();
+  const { at } = place;
+  copyAdapter(at("peft"), { base_model_name_or_path: at("model") });
+  const { label, logits } = JSON.parse(
+    await succeed(["predict", "--model", at("peft"), "--json", "--logits", "the film was good"]),
+  );
+  assert.equal(label, `LABEL_${logits.indexOf(Math.max(...logits))}`);
+});
+
+Deno.test("selective+freeze: a model, of which a quarter of each text trained the upper layer", async () => {
+  using place = prepared();
+  const { at } = place;
+  writeCsv(at("train.csv"), 24, (good) => good ? "good" : "bad");
+  const flags = ["--method", "selective+freeze", "--freeze-layers", "2", "--k", "0.25", "--max-steps", "2"];
+  const printed = facts(await train(at, "--train", at("train.csv"), ...flags, "--optimizer-in-backward"));
+  assert.equal(printed.get("steps"), "2");
+  const { options } = JSON.parse(Deno.readTextFileSync(at("out/training.json")));
+  assert.deepEqual([options.method, options.freezeLayers, options.k], ["selective+freeze", 2, 0.25]);
+  const layer = async (folder: string, index: number): Promise<number[]> => {
+    using classifier = await loadClassifier(folder, { pooling: "mean" });
+    const key = `bert.encoder.layer.${index}.output.dense.weight`;
+    const weight = namedParameters(classifier.model).get(key);
+    assert.ok(weight);
+    return toNumbers(weight);
+  };
+  assert.deepEqual(await layer(at("out"), 1), await layer(at("model"), 1));
+  assert.notDeepEqual(await layer(at("out"), 2), await layer(at("model"), 2));
 });
 
 Deno.test("regression: numbers in, numbers out", async () => {

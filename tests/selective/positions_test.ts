@@ -78,9 +78,22 @@ function chiSquare(counts: readonly number[], expected: number): number {
   return counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
 }
 
+Deno.test("a share of each sequence: rounded up, at least one position, exact where it is a whole number", () => {
+  using random = new Generator(1);
+  const counts = (k: number, lengths: number[]): number[] =>
+    selectPositions(lengths, k, random).map(({ length }) => length);
+  assert.deepEqual(counts(0.25, [1, 3, 4, 5, 8, 100]), [1, 1, 1, 2, 2, 25]);
+  assert.deepEqual(counts(0.1, [10, 11, 30, 70, 100]), [1, 2, 3, 7, 10]);
+  assert.deepEqual(counts(0.999, [1, 2, 50]), [1, 2, 50]);
+  assert.deepEqual(counts(1e-9, [1, 512]), [1, 1]);
+  const [positions = []] = selectPositions([40], 0.5, random);
+  assert.equal(positions[0], 0);
+  assert.deepEqual(positions, [...new Set(positions)].sort((a, b) => a - b));
+});
+
 Deno.test("a k that cannot be is refused with its value", () => {
   using random = new Generator(1);
-  for (const k of [0, -1, 1.5, NaN]) {
+  for (const k of [0, -1, -0.5, 1.5, NaN, Infinity]) {
     assert.throws(() => selectPositions([5], k, random), { name: "OptionError", message: new RegExp(`^k is ${k}, `) });
   }
 });

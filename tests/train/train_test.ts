@@ -11,6 +11,7 @@ import {
   ops,
   parameterBytes,
   scope,
+  type SelectionSize,
   type StepEvent,
   toNumbers,
   train,
@@ -160,7 +161,19 @@ function poison({ model }: Classifier): void {
 const badOptions: readonly (readonly [TrainOptions, RegExp])[] = [
   [{ k: 0 }, /^k is 0/],
   [{ activations: "none" as ActivationMode }, /^activations are "none", they can be store or recompute/],
-  [{ k: 2.5 }, /^k is 2\.5/],
+  [{ k: -1 }, /^k is -1/],
+  [{ k: 1.5 }, /^k is 1\.5/],
+  [{ k: NaN }, /^k is NaN/],
+  [{ k: Infinity }, /^k is Infinity/],
+  [{ k: "some" as "all" }, /^k is some, it has to be a whole number of at least 1, a share between 0 and 1, or "all"/],
+  [{ gradientAccumulation: 0 }, /number of micro-batches is 0/],
+  [{ gradientAccumulation: 1.5 }, /number of micro-batches is 1\.5/],
+  [{ maxGradNorm: 0 }, /maximum norm is 0/],
+  [{ maxGradNorm: NaN }, /maximum norm is NaN/],
+  [{ maxGradNorm: 1, clipping: "some" as "layer" }, /clipping is "some", it can be global or layer/],
+  [{ clipping: "layer" }, /clipping is layer, but there is no maximum norm/],
+  [{ optimizerInBackward: true, gradientAccumulation: 2 }, /in backward uses up gradients at once, so 2 micro-batches/],
+  [{ optimizerInBackward: true, maxGradNorm: 1 }, /in backward never has all gradients.*clip by layer/],
   [{ learningRate: 0 }, /learning rate is 0/],
   [{ learningRate: Infinity }, /learning rate is Infinity/],
   [{ warmupRatio: 1.5 }, /warm-up ratio is 1\.5/],
@@ -183,6 +196,22 @@ for (const [options, message] of badOptions) {
     });
   });
 }
+
+Deno.test("a k above the longest sequence selects everything, which is said once", async () => {
+  const run = async (k: SelectionSize): Promise<[Map<string, number[]>, string[]]> => {
+    using classifier = randomBert();
+    const notices: string[] = [];
+    const onEvent = (event: TrainEvent): void => void (event.type === "notice" && notices.push(event.message));
+    await train(classifier, { train: examples }, { k, batchSize: 8, maxSteps: 5, learningRate: 1e-3, onEvent });
+    return [weights(classifier), notices];
+  };
+  const [expected, none] = await run("all");
+  assert.deepEqual(none, []);
+  const longest = Math.max(...lengths);
+  assert.deepEqual(await run(longest), [expected, []]);
+  const message = `k is ${longest + 1} and the longest sequence has ${longest} positions: every position is selected`;
+  assert.deepEqual(await run(longest + 1), [expected, [message]]);
+});
 
 Deno.test("examples that cannot be trained on are refused, and nothing is left", async () => {
   await assertNothingLeft(async () => {

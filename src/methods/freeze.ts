@@ -1,0 +1,34 @@
+// Freezing: the embeddings and the lowest layers do not train, so that backward stops above them.
+
+import { OptionError } from "../errors.ts";
+import type { Backbone } from "../models/contract.ts";
+import type { OpenParts } from "./contract.ts";
+
+/** What freezing is told. */
+export interface FreezeOptions {
+  /** How many of the lowest layers do not train; 0 freezes the embeddings alone. */
+  readonly freezeLayers?: number | undefined;
+}
+
+/** The options' names, and what a message calls each. */
+export const freezeOptionNames: Readonly<Record<keyof FreezeOptions, string>> = {
+  freezeLayers: "the number of frozen layers",
+};
+
+/** Throws {@linkcode OptionError} unless the number of layers is given and is one. */
+export function checkFreezeOptions({ freezeLayers }: FreezeOptions): void {
+  if (freezeLayers === undefined) {
+    throw new OptionError("the method freeze has to be told how many of the lowest layers do not train (freezeLayers)");
+  }
+  if (!(Number.isSafeInteger(freezeLayers) && freezeLayers >= 0)) {
+    throw new OptionError(`the number of frozen layers is ${freezeLayers}, it has to be a whole number of at least 0`);
+  }
+}
+
+/** What is left of a backbone above its lowest layers. Throws {@linkcode OptionError} when it has fewer layers. */
+export function partsAbove({ layers, finalNorm }: Backbone, { freezeLayers = 0 }: FreezeOptions): OpenParts {
+  if (freezeLayers > layers.length) {
+    throw new OptionError(`the number of frozen layers is ${freezeLayers}, this model has ${layers.length}`);
+  }
+  return { layers: layers.slice(freezeLayers), others: finalNorm === null ? [] : [finalNorm] };
+}

@@ -1,0 +1,105 @@
+// Loads a classifier from a folder: a checkpoint, or an adapter together with the checkpoint that is its base.
+
+import { CheckpointError } from "../errors.ts";
+import { Classifier } from "../models/classifier.ts";
+import { ConfigReader, readJsonObject } from "../models/config.ts";
+import type { SequenceClassifier } from "../models/contract.ts";
+import { loadCheckpoint, type LoadOptions, sameTarget, savedPooling, savedTarget } from "../models/load.ts";
+import { architectureOf } from "../models/registry.ts";
+import { checkShapes, list, readParameter } from "../models/read_parameter.ts";
+import { openSafetensors, type SafetensorsFile } from "../models/safetensors.ts";
+import { exists } from "../native/cache.ts";
+import { namedLinears } from "../nn/linear.ts";
+import { setTrained } from "../nn/module.ts";
+import { requiresGrad_ } from "../torch/mod.ts";
+import { adapterParameters, Lora } from "./lora.ts";
+import { type AdapterConfig, adapterConfigName, adapterWeightsName, keyPrefix, readAdapterConfig } from "./peft.ts";
+
+/**
+ * Loads a classifier from a folder in Hugging Face's format, or a LoRA adapter in PEFT's format with its base. The
+ * weights are read straight into the parameters' memory: loading takes no second copy of them. Of a model with an
+ * adapter, training goes on with the LoRA and the head.
+ *
+ * @throws {CheckpointError} when a file is missing or damaged, when the architecture is unknown, when the weights do
+ * not fit the configuration, when no head fits and no `target` was given, or when an adapter's base is not there
+ *
+ * @example
+ * ```ts ignore
+ * using classifier = await loadClassifier("my-model", { target: { labels: ["ham", "spam"] } });
+ * ```
+ */
+export async function loadClassifier(folder: string, options: LoadOptions = {}): Promise<Classifier> {
+  return await exists(`${folder}/${adapterConfigName}`)
+    ? await loadAdapted(folder, options)
+    : await loadCheckpoint(folder, options);
+}
+
+async function loadAdapted(folder: string, options: LoadOptions): Promise<Classifier> {
+  const adapter = readAdapterConfig(`${folder}/${adapterConfigName}`);
+  using file = openSafetensors(`${folder}/${adapterWeightsName}`);
+  if (!await exists(`${adapter.base}/config.json`)) {
+    throw new CheckpointError(
+      `${folder}/${adapterConfigName}: there is no checkpoint in ${adapter.base}: ` +
+        `let base_model_name_or_path be the folder of the adapter's base`,
+    );
+  }
+  const base = await loadCheckpoint(adapter.base, { ...options, ...await trainedFor(folder, adapter, options) });
+  try {
+    readLora(base, adapter, file);
+    const { model, architecture, config, target } = base;
+    return new Classifier(model, architecture, config, target, [], adapter.base);
+  } catch (error) {
+    base[Symbol.dispose]();
+    throw error;
+  }
+}
+
+// What the adapter's head predicts and reads; an adapter that PEFT saved leaves that to its base.
+async function trainedFor(
+  folder: string,
+  { base }: AdapterConfig,
+  wanted: LoadOptions,
+): Promise<Pick<Required<LoadOptions>, "target" | "pooling">> {
+  const path = await exists(`${folder}/config.json`) ? `${folder}/config.json` : `${base}/config.json`;
+  const config = new ConfigReader(path, readJsonObject(path));
+  const [target, pooling] = [savedTarget(config), savedPooling(config, architectureOf(config))];
+  if (!sameTarget(wanted.target ?? target, target) || (wanted.pooling ?? pooling) !== pooling) {
+    throw new CheckpointError(
+      `${folder} holds an adapter for other labels or another pooling: merge it into its base (mergeLora) and save that`,
+    );
+  }
+  return { target, pooling };
+}
+
+// Puts LoRA where the file has it, and reads it and the head; a part of the head may be the base's.
+function readLora({ model, newKeys }: Classifier, config: AdapterConfig, file: SafetensorsFile): void {
+  const names = new Map(file.tensors.keys().map((name) => [name.slice(keyPrefix.length), name]));
+  makeLora(model, config, names.keys());
+  const own = adapterParameters(model);
+  const unexpected = [...names].filter(([key, name]) => !own.has(key) || name !== keyPrefix + key);
+  if (unexpected.length > 0) {
+    throw new CheckpointError(`${file.path}: unexpected ${list(unexpected.map(([, name]) => name))}`);
+  }
+  const missing = [...own.keys()].filter((key) => (isLoraKey(key) || newKeys.includes(key)) && !names.has(key));
+  if (missing.length > 0 || own.keys().every((key) => !isLoraKey(key))) {
+    throw new CheckpointError(`${file.path} lacks ${list(missing) || "LoRA's weights"}`);
+  }
+  checkShapes(file, names, own);
+  for (const [key, tensor] of own) if (names.has(key)) readParameter(file, keyPrefix + key, tensor);
+  setTrained(model, false);
+  for (const tensor of own.values()) requiresGrad_(tensor).dispose();
+}
+
+function makeLora(model: SequenceClassifier, { rank, alpha }: AdapterConfig, keys: Iterable<string>): void {
+  const linears = namedLinears(model);
+  for (const key of keys) {
+    const linear = isLoraKey(key) ? linears.get(key.replace(loraKey, "")) : undefined;
+    if (linear && linear.adapter === null) linear.adapt(new Lora(linear, rank, alpha));
+  }
+}
+
+const loraKey = /\.lora_[AB]\.weight$/;
+
+function isLoraKey(key: string): boolean {
+  return loraKey.test(key);
+}

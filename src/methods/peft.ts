@@ -1,0 +1,91 @@
+// PEFT's format of a LoRA adapter: adapter_config.json, and the keys in adapter_model.safetensors.
+//
+// The reference implementation is Hugging Face's PEFT (`LoraConfig`, `PeftModel.save_pretrained`).
+
+import { CheckpointError } from "../errors.ts";
+import { readJsonObject } from "../models/config.ts";
+import type { SequenceClassifier } from "../models/contract.ts";
+import { namedLinears } from "../nn/linear.ts";
+import { namedModules } from "../nn/module.ts";
+import { loraLinears } from "./lora.ts";
+
+export const adapterConfigName = "adapter_config.json";
+export const adapterWeightsName = "adapter_model.safetensors";
+
+/** What PEFT puts before a model's own keys. */
+export const keyPrefix = "base_model.model.";
+
+/** What of an adapter_config.json the loading of an adapter needs. */
+export interface AdapterConfig {
+  /** The folder of the checkpoint that the adapter goes with. */
+  readonly base: string;
+  readonly rank: number;
+  readonly alpha: number;
+}
+
+/** The content of adapter_config.json for a model with LoRA, whose base is in the folder `base`. */
+export function peftConfig(model: SequenceClassifier, base: string): Record<string, unknown> {
+  const [{ lora } = { lora: null }] = loraLinears(model).values();
+  return {
+    peft_type: "LORA",
+    task_type: "SEQ_CLS",
+    base_model_name_or_path: base,
+    inference_mode: true,
+    r: lora?.rank,
+    lora_alpha: lora?.alpha,
+    lora_dropout: 0,
+    bias: "none",
+    fan_in_fan_out: false,
+    init_lora_weights: true,
+    target_modules: targetModules(model),
+    modules_to_save: headModules(model),
+  };
+}
+
+// The last names of the adapted linear maps, when those mean no others, as PEFT finds them; else their whole keys.
+function targetModules(model: SequenceClassifier): string[] {
+  const adapted = loraLinears(model);
+  const lastName = (key: string): string => key.slice(key.lastIndexOf(".") + 1);
+  const names = new Set(adapted.keys().map(lastName));
+  const meant = namedLinears(model).keys().filter((key) => names.has(lastName(key)));
+  return [...(meant.every((key) => adapted.has(key)) ? names : adapted.keys())];
+}
+
+function headModules(model: SequenceClassifier): string[] {
+  const parts = new Set(Object.values(model.head.children ?? {}));
+  return [...namedModules(model)].filter(([, module]) => parts.has(module)).map(([key]) => key);
+}
+
+/**
+ * Reads an adapter_config.json.
+ *
+ * @throws {CheckpointError} when it is damaged, or of an adapter that is computed in another way than LoRA here
+ */
+export function readAdapterConfig(path: string): AdapterConfig {
+  const fields = readJsonObject(path);
+  const refuse = (name: string, wanted: string): never => {
+    throw new CheckpointError(`${path}: ${name} is ${JSON.stringify(fields[name])}, it has to be ${wanted}`);
+  };
+  for (const [name, value] of Object.entries(plain)) {
+    if (fields[name] !== undefined && JSON.stringify(fields[name]) !== JSON.stringify(value)) {
+      refuse(name, `${JSON.stringify(value)} to be used here`);
+    }
+  }
+  const { peft_type: type, base_model_name_or_path: base, r: rank, lora_alpha: alpha } = fields;
+  if (type !== "LORA") refuse("peft_type", '"LORA", the only one that is known here');
+  if (typeof base !== "string") return refuse("base_model_name_or_path", "the folder of a checkpoint");
+  if (typeof rank !== "number" || !Number.isInteger(rank) || rank < 1) return refuse("r", "a whole number above 0");
+  if (typeof alpha !== "number" || !(alpha > 0)) return refuse("lora_alpha", "a number above 0");
+  return { base, rank, alpha };
+}
+
+// Fields that change how an adapter is computed, with the values at which it is LoRA as in the paper.
+const plain = {
+  bias: "none",
+  lora_bias: false,
+  fan_in_fan_out: false,
+  use_dora: false,
+  use_rslora: false,
+  rank_pattern: {},
+  alpha_pattern: {},
+};

@@ -1,0 +1,65 @@
+// Reads a tensor of a safetensors file into a parameter's memory.
+
+import { CheckpointError } from "../errors.ts";
+import { copy_, type DType, dtypeBytes, empty, narrow, noGrad, scope, type Tensor, view } from "../torch/mod.ts";
+import type { SafetensorsDtype, SafetensorsFile } from "./safetensors.ts";
+
+const dtypes: Readonly<Partial<Record<SafetensorsDtype, DType>>> = {
+  F64: "float64",
+  F32: "float32",
+  F16: "float16",
+  BF16: "bfloat16",
+};
+
+const chunkBytes = 1 << 22;
+
+/**
+ * Fills a parameter: straight into its own memory where the types agree, else by way of a chunk that is converted.
+ *
+ * @throws {CheckpointError} when the tensor is of a type that no parameter can have
+ */
+export function readParameter(file: SafetensorsFile, name: string, parameter: Tensor): void {
+  const stored = file.tensors.get(name)?.dtype ?? "F32";
+  const dtype = dtypes[stored];
+  if (dtype === undefined) {
+    throw new CheckpointError(`${file.path}: ${name} is of type ${stored}, a parameter has to be a float`);
+  }
+  if (dtype === parameter.dtype && parameter.device === "cpu") file.readInto(name, parameter.bytes());
+  else readConverted(file, name, parameter, dtype);
+}
+
+function readConverted(file: SafetensorsFile, name: string, parameter: Tensor, dtype: DType): void {
+  const step = chunkBytes / dtypeBytes(dtype);
+  for (let from = 0; from < parameter.size; from += step) {
+    noGrad(() =>
+      scope(() => {
+        const chunk = empty([Math.min(step, parameter.size - from)], { dtype });
+        file.readInto(name, chunk.bytes(), from * dtypeBytes(dtype));
+        copy_(narrow(view(parameter, [-1]), 0, from, chunk.size), chunk);
+      })
+    );
+  }
+}
+
+/**
+ * Checks that the tensors which parameters are read from (key to name in the file) have the parameters' shapes.
+ *
+ * @throws {CheckpointError} when one differs, with its name and both shapes
+ */
+export function checkShapes(
+  file: SafetensorsFile,
+  sources: ReadonlyMap<string, string>,
+  parameters: ReadonlyMap<string, Tensor>,
+): void {
+  const misfits = [...sources].flatMap(([key, name]) => {
+    const [found, wanted] = [file.tensors.get(name)?.shape ?? [], parameters.get(key)?.shape ?? []];
+    return found.join() === wanted.join() ? [] : [`${name} is [${found}] and not [${wanted}]`];
+  });
+  if (misfits.length > 0) throw new CheckpointError(`${file.path} does not fit its config.json: ${list(misfits)}`);
+}
+
+/** The first few of a list for a message. */
+export function list(items: readonly string[]): string {
+  const shown = items.slice(0, 8).join(", ");
+  return items.length > 8 ? `${shown} and ${items.length - 8} more` : shown;
+}

@@ -1,0 +1,38 @@
+// What a training run tells while it goes on.
+
+import type { Metrics } from "./evaluate.ts";
+
+/** What a training run tells while it goes on. */
+export type TrainEvent = StepEvent | EvaluationEvent | NoticeEvent;
+
+/** The metrics after an epoch. */
+export interface EvaluationEvent {
+  readonly type: "evaluation";
+  /** Steps done so far, here and in what follows. */
+  readonly step: number;
+  readonly metrics: Metrics;
+}
+
+/** Something that a person may not expect, and that is no error. */
+export interface NoticeEvent {
+  readonly type: "notice";
+  readonly step: number;
+  readonly message: string;
+}
+
+/** One optimizer step. */
+export interface StepEvent {
+  readonly type: "step";
+  /** From 1. */
+  readonly step: number;
+  readonly totalSteps: number;
+  readonly epoch: number;
+  readonly loss: number;
+  readonly learningRate: number;
+  /** Tokens of the batch, without padding: there is none. */
+  readonly tokens: number;
+  readonly milliseconds: number;
+  /** Bytes in live tensors after the step, and the most since training began. */
+  readonly liveBytes: number;
+  readonly peakBytes: number;
+}

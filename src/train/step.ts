@@ -1,0 +1,160 @@
+// One optimizer step: the gradients of its examples, in micro-batches where that is asked, clipped, and the update.
+
+import { OptionError, TrainingError } from "../errors.ts";
+import type { Classifier } from "../models/classifier.ts";
+import type { SequenceClassifier } from "../models/contract.ts";
+import { type Module, namedParameters, trainedParameters } from "../nn/module.ts";
+import { packBatch, packingFor, type Sequence } from "../selective/batch.ts";
+import type { DropoutRandom } from "../selective/attend.ts";
+import { accumulateGradients } from "../selective/gradients.ts";
+import { type ActivationPlan, planActivations } from "../selective/plan.ts";
+import { usualKeptStates } from "../selective/kept_states.ts";
+import { selectPositions } from "../selective/positions.ts";
+import { Generator, mulScalar, scope, type Tensor } from "../torch/mod.ts";
+import { AdamW } from "./adamw.ts";
+import { clipGradNorm } from "./clip.ts";
+import { labelsOf } from "./evaluate.ts";
+import { lossOf } from "./loss.ts";
+import type { TrainOptions } from "./train_options.ts";
+
+/** An example to train on; one without a label is refused. */
+export type TrainingExample = Sequence & { readonly label?: number };
+
+// Some of a step's examples with their selected positions, and which part of the step they are.
+interface MicroBatch {
+  readonly examples: readonly TrainingExample[];
+  readonly selected: readonly (readonly number[])[];
+  readonly share: number;
+}
+
+/** Makes the steps of a training run. Dispose it to free the optimizer's state. */
+export class Stepper implements Disposable {
+  readonly #classifier: Classifier;
+  readonly #options: TrainOptions;
+  readonly #trained: readonly Tensor[];
+  readonly #optimizer: AdamW;
+  readonly #positions: Generator;
+  readonly #dropout: DropoutRandom;
+  /** What is kept for backward. */
+  readonly plan: ActivationPlan;
+  #step = 0;
+
+  /**
+   * @param lengths tokens of the longest sequences that a step may have, the longest first
+   * @throws {OptionError} when no parameter is trained, or no step fits the memory budget
+   */
+  constructor(classifier: Classifier, lengths: readonly number[], options: TrainOptions) {
+    const { seed = 0 } = options;
+    const { device } = classifier.model.backbone;
+    this.#classifier = classifier;
+    this.#options = options;
+    this.#trained = trainedParameters(classifier.model);
+    if (this.#trained.length === 0) {
+      throw new OptionError("no parameter of the model requires a gradient: there is nothing to train");
+    }
+    this.plan = planOf(classifier, lengths, options);
+    this.#optimizer = new AdamW(this.#trained, options);
+    this.#positions = new Generator(seed);
+    this.#dropout = { selected: new Generator(2 * seed + 1, device), rest: new Generator(2 * seed + 2, device) };
+  }
+
+  /** The number of elements of all parameters that are trained. */
+  get trainableParameters(): number {
+    return this.#trained.reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /**
+   * Makes a step and returns the mean loss over its examples.
+   *
+   * @throws {TrainingError} when the loss, or the norm of the gradients that are clipped, is not a finite number
+   */
+  run(examples: readonly TrainingExample[], learningRate: number): number {
+    this.#step++;
+    try {
+      const losses = this.#cut(examples).map((part) => scope(() => this.#accumulate(part, learningRate)));
+      if (!this.#options.optimizerInBackward) this.#clip();
+      this.#optimizer.step(learningRate);
+      return losses.reduce((sum, loss) => sum + loss, 0);
+    } catch (error) {
+      for (const parameter of this.#trained) parameter.grad = null;
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#optimizer[Symbol.dispose]();
+    for (const random of [this.#positions, this.#dropout.selected, this.#dropout.rest]) random.dispose();
+  }
+
+  #cut(examples: readonly TrainingExample[]): MicroBatch[] {
+    const { gradientAccumulation = 1, k = 16 } = this.#options;
+    const selected = selectPositions(
+      examples.map(({ inputIds }) => inputIds.length),
+      k,
+      this.#positions,
+      this.#classifier.model.pooling,
+    );
+    const size = Math.ceil(examples.length / gradientAccumulation);
+    return Array.from({ length: Math.ceil(examples.length / size) }, (_, index) => {
+      const [from, to] = [index * size, Math.min((index + 1) * size, examples.length)];
+      const share = (to - from) / examples.length;
+      return { examples: examples.slice(from, to), selected: selected.slice(from, to), share };
+    });
+  }
+
+  // Forward and backward: leaves the gradients at the parameters, or uses them up on the way, and returns the loss.
+  #accumulate({ examples, selected, share }: MicroBatch, learningRate: number): number {
+    const { model, target } = this.#classifier;
+    const { precision = "float32", optimizerInBackward = false } = this.#options;
+    const batch = packBatch(examples, { selected, ...packingFor(model) });
+    const loss = (logits: Tensor): Tensor => {
+      const mean = lossOf(logits, labelsOf(examples), target);
+      return share === 1 ? mean : mulScalar(mean, share);
+    };
+    return accumulateGradients(model, batch, loss, {
+      random: this.#dropout,
+      ...this.plan,
+      precision,
+      onLoss: (value) => this.#refuseDivergence("the loss", value, true),
+      ...(optimizerInBackward && { onComplete: (part: Module) => this.#updatePart(part, learningRate) }),
+    });
+  }
+
+  #updatePart(part: Module, learningRate: number): void {
+    const parameters = [...namedParameters(part).values()];
+    this.#clipTogether(parameters);
+    this.#optimizer.step(learningRate, parameters);
+  }
+
+  #clip(): void {
+    if (this.#options.clipping !== "layer") return this.#clipTogether(this.#trained);
+    for (const part of partsOf(this.#classifier.model)) this.#clipTogether(namedParameters(part).values());
+  }
+
+  #clipTogether(parameters: Iterable<Tensor>): void {
+    const { maxGradNorm, optimizerInBackward = false } = this.#options;
+    if (maxGradNorm === undefined) return;
+    this.#refuseDivergence("the norm of the gradients", clipGradNorm(parameters, maxGradNorm), !optimizerInBackward);
+  }
+
+  #refuseDivergence(name: string, value: number, isBeforeUpdate: boolean): void {
+    if (Number.isFinite(value)) return;
+    const stopped = isBeforeUpdate ? "stopped before the weights changed" : "stopped while the weights changed";
+    throw new TrainingError(`${name} is ${value} at step ${this.#step}: ${stopped}; try a lower learning rate`);
+  }
+}
+
+/** What is kept for backward by these options, for a step whose sequences have these lengths, the longest first. */
+export function planOf({ model }: Classifier, lengths: readonly number[], options: TrainOptions): ActivationPlan {
+  const { activations = "auto", k = 16, precision = "float32", optimizerInBackward = false } = options;
+  const { gradientAccumulation = 1, memoryBudget = null } = options;
+  if (activations !== "auto") return { activations, keptStates: usualKeptStates(model.backbone.layers.length) };
+  const together = lengths.slice(0, Math.ceil(lengths.length / gradientAccumulation));
+  return planActivations(model, { lengths: together, k, precision, optimizerInBackward, memoryBudget });
+}
+
+// What an optimizer in backward updates together.
+function partsOf({ backbone, head }: SequenceClassifier): Module[] {
+  const { embeddings, finalNorm, layers } = backbone;
+  return [head, ...(finalNorm ? [finalNorm] : []), ...layers, embeddings];
+}
