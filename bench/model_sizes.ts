@@ -8,11 +8,12 @@ export interface ModelSize {
   readonly intermediate: number;
 }
 
-/** By name. */
-export const modelSizes: Readonly<Record<"bert-base" | "minilm", ModelSize>> = {
+/** By name; `tiny` is for trying the benchmarks out. */
+export const modelSizes = {
   "bert-base": { layers: 12, hidden: 768, heads: 12, intermediate: 3072 },
   minilm: { layers: 6, hidden: 384, heads: 12, intermediate: 1536 },
-};
+  tiny: { layers: 2, hidden: 64, heads: 2, intermediate: 128 },
+} as const satisfies Readonly<Record<string, ModelSize>>;
 
 /** The name of a size. */
 export type ModelName = keyof typeof modelSizes;
@@ -20,7 +21,9 @@ export type ModelName = keyof typeof modelSizes;
 /** The name as given on the command line. Throws when there is no such size. */
 export function modelName(name: string): ModelName {
   const known = (Object.keys(modelSizes) as ModelName[]).find((each) => each === name);
-  if (known === undefined) throw new Error(`--model ${name}: it has to be ${Object.keys(modelSizes).join(" or ")}`);
+  if (known === undefined) {
+    throw new Error(`--model ${name}: it has to be one of ${Object.keys(modelSizes).join(", ")}`);
+  }
   return known;
 }
 
