@@ -1,19 +1,29 @@
 // Draws docs/memory.svg from the measured step of the BERT-base-sized model: its peak, as stacked bars.
 
-import { methodTitle } from "./step.ts";
-import { type MethodResult, readResult, type StepResult } from "./results.ts";
+import { type ContestantName, titleOf } from "./contestants.ts";
+import { type ContestantResult, readResult, type StepResult } from "./results.ts";
+import { faint, ink, legend, round, svg, text } from "./svg.ts";
 
-const width = 760;
-const chart = { left: 290, right: 660, top: 88, barHeight: 44, gap: 22 } as const;
-const fonts = "system-ui, 'Segoe UI', Helvetica, Arial, sans-serif";
-const ink = "#1f2933";
-const faint = "#5f6c7b";
+/** Those whom the picture and the main README show. */
+export const shown: readonly ContestantName[] = [
+  "hf_full",
+  "hf_checkpointing",
+  "hf_lora_checkpointing",
+  "full",
+  "store",
+  "recompute",
+  "in_backward",
+  "lora",
+];
+
+const width = 800;
+const chart = { left: 330, right: 700, top: 88, barHeight: 36, gap: 16 } as const;
 
 interface Segment {
   readonly name: string;
   readonly color: string;
   readonly textColor: string;
-  readonly bytes: (method: MethodResult) => number;
+  readonly bytes: (result: ContestantResult) => number;
 }
 
 const segments: readonly Segment[] = [
@@ -21,7 +31,7 @@ const segments: readonly Segment[] = [
     name: "Weights and optimizer state",
     color: "#b8c4d0",
     textColor: ink,
-    bytes: ({ restingBytes }) => restingBytes ?? 0,
+    bytes: ({ restingBytes }) => restingBytes,
   },
   {
     name: "Activations after the forward pass",
@@ -33,84 +43,47 @@ const segments: readonly Segment[] = [
     name: "Further, up to the peak",
     color: "#f3b61f",
     textColor: ink,
-    bytes: ({ restingBytes, activationBytes, peakBytes }) => peakBytes - activationBytes - (restingBytes ?? 0),
+    bytes: ({ restingBytes, activationBytes, peakBytes }) => peakBytes - activationBytes - restingBytes,
   },
 ];
 
 /** The picture as SVG. */
-export function drawMemory({ settings, methods }: StepResult): string {
-  const bars = methods.filter(({ restingBytes }) => restingBytes !== null);
-  const most = Math.max(...bars.map(({ peakBytes }) => peakBytes));
-  const scale = (chart.right - chart.left) / most;
+export function drawMemory({ settings, contestants }: StepResult): string {
+  const bars = contestants.filter(({ name }) => shown.includes(name));
+  const scale = (chart.right - chart.left) / Math.max(...bars.map(({ peakBytes }) => peakBytes));
   const bottom = chart.top + bars.length * (chart.barHeight + chart.gap) - chart.gap;
-  const height = bottom + 56;
-  const { batchSize, length, k } = settings;
-  const size = `width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`;
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="${fonts}">`,
-    `<rect width="100%" height="100%" rx="8" fill="#ffffff"/>`,
+  const { batchSize, lengths, k } = settings;
+  return svg(width, bottom + 56, [
     text(24, 30, "Memory of a training step", { size: 18, weight: 600 }),
-    text(24, 56, `BERT-base size, ${batchSize} sequences of ${length} tokens, AdamW, float32`, { fill: faint }),
-    ...bars.flatMap((method, index) =>
-      drawBar(method, chart.top + index * (chart.barHeight + chart.gap), scale, methodTitle(method.method, k))
-    ),
-    ...legend(bottom + 34),
-    "</svg>",
-    "",
-  ].join("\n");
+    text(24, 56, `BERT-base size, ${batchSize} sequences of ${lengths} tokens, k = ${k}, AdamW, float32`, {
+      fill: faint,
+    }),
+    ...bars.flatMap((bar, index) => drawBar(bar, chart.top + index * (chart.barHeight + chart.gap), scale)),
+    ...legend(24, bottom + 34, segments.map(({ name, color }) => [name, color] as const)),
+  ]);
 }
 
-function drawBar(method: MethodResult, y: number, scale: number, title: string): string[] {
+function drawBar(result: ContestantResult, y: number, scale: number): string[] {
   const middle = y + chart.barHeight / 2;
   let x: number = chart.left;
   const parts = segments.flatMap(({ color, textColor, bytes }) => {
-    const [left, length] = [x, bytes(method) * scale];
+    const [left, length] = [x, bytes(result) * scale];
     x += length;
     const rectangle = `<rect x="${round(left)}" y="${y}" width="${
       round(length)
     }" height="${chart.barHeight}" fill="${color}"/>`;
-    const label = text(left + length / 2, middle, mebibytes(bytes(method)), { anchor: "middle", fill: textColor });
+    const label = text(left + length / 2, middle, mebibytes(bytes(result)), { anchor: "middle", fill: textColor });
     return length > 60 ? [rectangle, label] : [rectangle];
   });
   return [
-    text(chart.left - 14, middle, title, { anchor: "end", weight: 600 }),
+    text(chart.left - 14, middle, titleOf(result.name), { anchor: "end", weight: 600 }),
     ...parts,
-    text(x + 10, middle, `${mebibytes(method.peakBytes)} MiB`, { weight: 600 }),
+    text(x + 10, middle, `${mebibytes(result.peakBytes)} MiB`, { weight: 600 }),
   ];
-}
-
-function legend(y: number): string[] {
-  let x = 24;
-  return segments.flatMap(({ name, color }) => {
-    const left = x;
-    x += 46 + name.length * 6.9;
-    return [
-      `<rect x="${round(left)}" y="${y - 6}" width="12" height="12" rx="2" fill="${color}"/>`,
-      text(left + 18, y, name, { fill: faint, size: 13 }),
-    ];
-  });
-}
-
-interface TextStyle {
-  readonly size?: number;
-  readonly weight?: number;
-  readonly fill?: string;
-  readonly anchor?: "start" | "middle" | "end";
-}
-
-// Centred on y. Not by dominant-baseline, which some programs that draw SVG do not know.
-function text(x: number, y: number, content: string, style: TextStyle): string {
-  const { size = 14, weight = 400, fill = ink, anchor = "start" } = style;
-  const place = `x="${round(x)}" y="${round(y + 0.35 * size)}" text-anchor="${anchor}"`;
-  return `<text ${place} font-size="${size}" font-weight="${weight}" fill="${fill}">${content}</text>`;
 }
 
 function mebibytes(bytes: number): string {
   return Math.round(bytes / 2 ** 20).toLocaleString("en-US");
-}
-
-function round(value: number): number {
-  return Number(value.toFixed(1));
 }
 
 /** Draws the picture anew. Does nothing when nothing was measured. */

@@ -1,5 +1,6 @@
 // Time and memory of a training step: Fewtune's ways and their peers, step by step in turn.
 
+import { totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { type ContestantName, contestantNames, contestants, start, titleOf } from "./contestants.ts";
 import { markdownTable, mebibytes } from "./markdown.ts";
@@ -14,32 +15,37 @@ type Step = MeasuredStep & { readonly seconds: number; readonly relativeTime: nu
 
 /** Who takes part, and how. */
 export interface Participants {
-  /** The times of all are given relative to the first one's. */
+  /** The times of all are given relative to the first one's, which is taken for the one that needs the most memory. */
   readonly names: readonly ContestantName[];
   readonly python: string | undefined;
-  /** Processes at a time: those of a group share the machine's memory. */
-  readonly groupSize: number;
+  /** Of the machine's memory, what the processes that live at the same time may have. */
+  readonly memoryBytes: number;
 }
 
+interface Contestant {
+  readonly name: ContestantName;
+  readonly stepper: Stepper;
+}
+
+type Round = readonly (readonly [name: ContestantName, step: MeasuredStep])[];
+
 /**
- * Measures in rounds of one step of each contestant, so that a slower spell of the machine hits all of them. More of them
- * than fit into a group are measured in several, and the first one takes part in each.
+ * Measures in rounds of one step of each contestant, so that a slower spell of the machine hits all of them. When their
+ * processes do not fit into memory together, they are measured in groups, and the first one takes part in each.
  */
 export async function measure(settings: StepSettings, participants: Participants): Promise<StepResult> {
-  const { names, python, groupSize } = participants;
-  const [reference, ...others] = names;
+  const { names: [reference, ...waiting], python } = participants;
   if (reference === undefined) throw new Error("nobody takes part");
-  const steps = new Map(names.map((name) => [name, [] as Step[]]));
-  for (let first = 0; first === 0 || first < others.length; first += groupSize - 1) {
-    const group = [reference, ...others.slice(first, first + groupSize - 1)];
-    for (const round of await measureGroup(group, settings, python)) {
-      const whole = round.map(([, step]) => secondsOf(step));
+  const steps = new Map(participants.names.map((name) => [name, [] as Step[]]));
+  do {
+    for (const round of await measureGroup(reference, waiting, settings, participants)) {
+      const seconds = round.map(([, step]) => secondsOf(step));
       round.forEach(([name, step], index) => {
-        const seconds = whole[index] ?? NaN;
-        steps.get(name)?.push({ ...step, seconds, relativeTime: seconds / (whole[0] ?? NaN) });
+        const own = seconds[index] ?? NaN;
+        steps.get(name)?.push({ ...step, seconds: own, relativeTime: own / (seconds[0] ?? NaN) });
       });
     }
-  }
+  } while (waiting.length > 0);
   return {
     ...await describeOrigin(python === undefined ? {} : await packageVersions(python, peerPackages)),
     settings,
@@ -48,33 +54,46 @@ export async function measure(settings: StepSettings, participants: Participants
   };
 }
 
-type Round = readonly (readonly [name: ContestantName, step: MeasuredStep])[];
-
+// Takes from those who wait as many as fit into memory.
 async function measureGroup(
-  names: readonly ContestantName[],
+  reference: ContestantName,
+  waiting: ContestantName[],
   settings: StepSettings,
-  python: string | undefined,
+  { python, memoryBytes }: Participants,
 ): Promise<Round[]> {
   const work = { ...settings, size: modelSizes[settings.model] };
-  const steppers = names.map((name) => [name, start(name, work, python)] as const);
+  const group: Contestant[] = [];
+  // The first step makes the optimizer's state and is not counted.
+  const join = async (name: ContestantName): Promise<void> => {
+    const stepper = start(name, work, python);
+    group.push({ name, stepper });
+    await stepper.step();
+  };
   try {
-    // The first round makes the optimizers' states and is not counted.
-    await playRound(steppers);
-    const rounds: Round[] = [];
-    for (let round = 1; round <= settings.steps; round++) {
-      rounds.push(await playRound(steppers));
-      console.error(`${names.join(", ")}: round ${round} of ${settings.steps}`);
+    await join(reference);
+    const most = residentBytes(group);
+    while (waiting.length > 0 && (group.length === 1 || residentBytes(group) + most <= memoryBytes)) {
+      await join(waiting.shift() ?? reference);
     }
-    return rounds;
+    return await playRounds(group, settings.steps);
   } finally {
-    await Promise.all(steppers.map(([, { stop }]) => stop()));
+    await Promise.all(group.map(({ stepper }) => stepper.stop()));
   }
 }
 
-async function playRound(steppers: readonly (readonly [ContestantName, Stepper])[]): Promise<Round> {
-  const round: [ContestantName, MeasuredStep][] = [];
-  for (const [name, { step }] of steppers) round.push([name, await step()]);
-  return round;
+async function playRounds(group: readonly Contestant[], count: number): Promise<Round[]> {
+  const rounds: Round[] = [];
+  for (let number = 1; number <= count; number++) {
+    const round: [ContestantName, MeasuredStep][] = [];
+    for (const { name, stepper } of group) round.push([name, await stepper.step()]);
+    rounds.push(round);
+    console.error(`${group.map(({ name }) => name).join(", ")}: round ${number} of ${count}`);
+  }
+  return rounds;
+}
+
+function residentBytes(group: readonly Contestant[]): number {
+  return group.reduce((sum, { stepper }) => sum + stepper.residentBytes(), 0);
 }
 
 function summarize(name: ContestantName, steps: readonly Step[]): ContestantResult {
@@ -120,7 +139,7 @@ if (import.meta.main) {
       python: { type: "string" },
       bf16: { type: "boolean", default: false },
       contestants: { type: "string" },
-      "group-size": { type: "string", default: "6" },
+      "memory-gib": { type: "string", default: `${Math.floor(0.8 * totalmem() / 2 ** 30)}` },
       json: { type: "string" },
     },
   });
@@ -137,7 +156,7 @@ if (import.meta.main) {
       ? contestants({ peers: values.python !== undefined, bf16: values.bf16 })
       : contestantNames(values.contestants),
     python: values.python,
-    groupSize: Math.max(2, count("group-size", values["group-size"])),
+    memoryBytes: count("memory-gib", values["memory-gib"]) * 2 ** 30,
   });
   console.log(stepTable(result));
   if (values.json !== undefined) writeResult(values.json, result);

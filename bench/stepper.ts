@@ -19,6 +19,8 @@ export interface MeasuredStep {
 /** A running process that makes steps when asked. */
 export interface Stepper {
   readonly step: () => Promise<MeasuredStep>;
+  /** The most memory that the process has had from the system until now. */
+  readonly residentBytes: () => number;
   readonly stop: () => Promise<void>;
 }
 
@@ -37,7 +39,11 @@ export function startStepper(command: string, args: readonly string[]): Stepper 
     child.stdin.end();
     return exited;
   };
-  return { step, stop };
+  const residentBytes = (): number => {
+    const status = Deno.readTextFileSync(`/proc/${child.pid}/status`);
+    return Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1]) * 1024;
+  };
+  return { step, residentBytes, stop };
 }
 
 /** The whole step's seconds. */
