@@ -39,7 +39,7 @@ interface Scale {
 
 /** The picture as SVG. */
 export function drawGrowth({ points, settings }: GrowthResult): string {
-  const width = panel.left + axes.length * (panel.width + panel.gapX);
+  const width = panel.left + axes.length * (panel.width + panel.gapX) - panel.gapX + 44;
   const height = panel.top + quantities.length * (panel.height + panel.gapY) + 42;
   const measured = ways.filter((way) => points.some((point) => point.way === way));
   return svg(width, height, [
