@@ -4,7 +4,7 @@ import type { SpamDemoResult } from "../src/experiments/spam_demo.ts";
 import { boxedCallTable } from "./boxed_call.ts";
 import { markdownTable, mebibytes } from "./markdown.ts";
 import { titleOf } from "./contestants.ts";
-import { type AxisName, type GrowthResult, growthTable, paperTable } from "./growth.ts";
+import { type GrowthResult, growthTable, paperTable } from "./growth.ts";
 import { shown } from "./picture.ts";
 import { type Origin, readResult, type StepResult } from "./results.ts";
 import { stepTable } from "./step.ts";
@@ -19,11 +19,11 @@ const tables: Readonly<Record<string, () => string>> = {
   step_cola: () => describe(readResult("step_cola"), stepTable),
   step_minilm: () => describe(readResult("step_minilm"), stepTable),
   targets: () => describe(readResult("step_bert_base"), targetTable),
-  growth_batch_size: () => describeGrowth("batchSize"),
-  growth_length: () => describeGrowth("length"),
-  growth_k: () => describeGrowth("k"),
-  growth_depth: () => describeGrowth("depth"),
-  growth_paper: () => describe(readResult("growth"), paperTable),
+  growth_batch_size: () => growthOf((growth) => growthTable(growth, "batchSize")),
+  growth_length: () => growthOf((growth) => growthTable(growth, "length")),
+  growth_k: () => growthOf((growth) => growthTable(growth, "k")),
+  growth_depth: () => describe(readResult("growth"), (growth) => growthTable(growth, "depth")),
+  growth_paper: () => growthOf(paperTable),
   memory: () => describe(readResult("step_bert_base"), memoryTable),
   demo: () => {
     const demo = readResult("demo");
@@ -43,8 +43,10 @@ function origin({ date, machine, versions }: Origin): string {
   }, ${machine.cores} cores (${sets}); ${software}.`;
 }
 
-function describeGrowth(axis: AxisName): string {
-  return describe(readResult("growth"), (growth: GrowthResult) => growthTable(growth, axis));
+// When and where growth was measured stands below the last of its tables.
+function growthOf(table: (growth: GrowthResult) => string): string {
+  const growth = readResult("growth");
+  return growth === null ? notMeasured : table(growth);
 }
 
 function memoryTable({ contestants }: StepResult): string {
