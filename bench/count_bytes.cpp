@@ -1,9 +1,8 @@
-// Counts the bytes that LibTorch's CPU allocator has given out: those live now, and the most at any moment.
+// Counts the bytes that are asked of LibTorch's CPU allocator, as Fewtune's own does: those live now, and the most at any
+// moment.
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
-#include <malloc.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -12,6 +11,9 @@ namespace {
 std::atomic<int64_t> live_bytes{0};
 std::atomic<int64_t> peak_bytes{0};
 
+// Each block begins with its size, in as many bytes as keep what follows aligned. The header itself is not counted.
+constexpr size_t kHeader = c10::gAlignment;
+
 void add(int64_t bytes) {
   const int64_t now = live_bytes += bytes;
   int64_t peak = peak_bytes;
@@ -19,17 +21,25 @@ void add(int64_t bytes) {
   }
 }
 
+void* allocate_counted(size_t bytes) {
+  if (bytes == 0) return nullptr;
+  char* block = static_cast<char*>(c10::alloc_cpu(bytes + kHeader));
+  *reinterpret_cast<int64_t*>(block) = static_cast<int64_t>(bytes);
+  add(static_cast<int64_t>(bytes));
+  return block + kHeader;
+}
+
 void release(void* data) {
   if (data == nullptr) return;
-  live_bytes -= static_cast<int64_t>(malloc_usable_size(data));
-  c10::free_cpu(data);
+  char* block = static_cast<char*>(data) - kHeader;
+  live_bytes -= *reinterpret_cast<int64_t*>(block);
+  c10::free_cpu(block);
 }
 
 // LibTorch resizes storages through raw_deleter(), so the context pointer has to be the data pointer itself.
 struct CountingAllocator final : c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
-    void* data = c10::alloc_cpu(bytes);
-    if (data != nullptr) add(static_cast<int64_t>(malloc_usable_size(data)));
+    void* data = allocate_counted(bytes);
     return {data, data, release, c10::Device(c10::kCPU)};
   }
   c10::DeleterFnPtr raw_deleter() const override { return release; }

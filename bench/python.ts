@@ -1,5 +1,8 @@
 // Runs the peers' scripts in a Python that has PyTorch.
 
+/** What the peers are made of. */
+export const peerPackages = ["torch", "transformers", "peft"];
+
 /** The last line that a script beside this file prints, as JSON. Throws when it fails. */
 export async function runScript<Answer>(python: string, script: string, args: readonly string[]): Promise<Answer> {
   const path = new URL(script, import.meta.url).pathname;

@@ -1,6 +1,9 @@
 // What the benchmarks measured, as it is kept in bench/results: one JSON file for each run, with when and where.
 
 import { dirname } from "node:path";
+import type { ContestantName } from "./contestants.ts";
+import type { GrowthResult } from "./growth.ts";
+import type { Lengths } from "./lengths.ts";
 import type { ModelName } from "./model_sizes.ts";
 import type { SpamDemoResult } from "../src/experiments/spam_demo.ts";
 import { findLibTorch } from "../src/native/libtorch.ts";
@@ -32,41 +35,45 @@ export interface BoxedCallResult extends Origin {
 /** Time and memory of a training step. */
 export interface StepResult extends Origin {
   readonly settings: StepSettings;
-  readonly methods: readonly MethodResult[];
+  /** Whose time the others' are relative to. */
+  readonly reference: ContestantName;
+  readonly contestants: readonly ContestantResult[];
 }
 
 /** What was measured. */
 export interface StepSettings {
   readonly model: ModelName;
   readonly batchSize: number;
-  readonly length: number;
+  readonly lengths: Lengths;
   readonly k: number;
   readonly steps: number;
   readonly threads: number;
 }
 
 /** One way to train. */
-export interface MethodResult {
-  readonly method: "full" | "selective" | "recompute" | "lean" | "peer";
+export interface ContestantResult {
+  readonly name: ContestantName;
   /** Added by the forward pass and live at its end. */
   readonly activationBytes: number;
   /** The most that was live in a step after the first: weights, gradients and optimizer state included. */
   readonly peakBytes: number;
-  /** Live between two steps: weights and optimizer state. Null where it was not measured. */
-  readonly restingBytes: number | null;
+  /** Live between two steps: weights and optimizer state. */
+  readonly restingBytes: number;
   /** The median over the steps. */
   readonly stepSeconds: number;
-  /** Its parts, also medians. Null where they were not measured. */
-  readonly parts: { readonly forward: number; readonly backward: number; readonly optimizer: number } | null;
-  /** The median over the rounds of this method's step time relative to `full`'s in the same round. */
-  readonly timeRelativeToFull: number;
+  /** Its parts, also medians. */
+  readonly parts: { readonly forward: number; readonly backward: number; readonly optimizer: number };
+  /** The median over the rounds of the step's time relative to the reference's in the same round. */
+  readonly relativeTime: number;
 }
 
 /** The results by name; `demo` is the result.json that the demo writes beside its model. */
 export interface Results {
   readonly boxed_call: BoxedCallResult;
   readonly step_bert_base: StepResult;
+  readonly step_cola: StepResult;
   readonly step_minilm: StepResult;
+  readonly growth: GrowthResult;
   readonly demo: SpamDemoResult;
 }
 

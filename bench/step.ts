@@ -1,132 +1,128 @@
-// Time and memory of a training step, full against selective, step by step in turn; with Hugging Face's as the peer.
+// Time and memory of a training step: Fewtune's ways and their peers, step by step in turn.
 
-import { createInterface } from "node:readline";
-import { spawn } from "node:child_process";
+import { totalmem } from "node:os";
 import { parseArgs } from "node:util";
+import { type ContestantName, contestantNames, contestants, start, titleOf } from "./contestants.ts";
 import { markdownTable, mebibytes } from "./markdown.ts";
 import { modelName, modelSizes } from "./model_sizes.ts";
-import { packageVersions, runScript } from "./python.ts";
-import {
-  describeOrigin,
-  median,
-  type MethodResult,
-  type StepResult,
-  type StepSettings,
-  writeResult,
-} from "./results.ts";
-import type { MeasuredStep, WorkerSettings } from "./step_worker.ts";
+import { count, lengthsOption } from "./options.ts";
+import { packageVersions, peerPackages } from "./python.ts";
+import { type ContestantResult, describeOrigin, median, type StepResult, type StepSettings } from "./results.ts";
+import { writeResult } from "./results.ts";
+import { type MeasuredStep, secondsOf, type Stepper } from "./stepper.ts";
 
-type Step = Pick<MeasuredStep, "activationBytes" | "peakBytes"> & { readonly seconds: number } & Partial<MeasuredStep>;
+type Step = MeasuredStep & { readonly seconds: number; readonly relativeTime: number };
 
-/** A method that makes one measured step at a time. */
-interface Runner {
-  readonly method: MethodResult["method"];
-  readonly step: () => Promise<Step>;
-  readonly stop: () => void;
+/** Who takes part, and how. */
+export interface Participants {
+  /** The times of all are given relative to the first one's, which is taken for the one that needs the most memory. */
+  readonly names: readonly ContestantName[];
+  readonly python: string | undefined;
+  /** Of the machine's memory, what the processes that live at the same time may have. */
+  readonly memoryBytes: number;
 }
 
-function startWorker(method: MethodResult["method"], settings: WorkerSettings): Runner {
-  const worker = new URL("step_worker.ts", import.meta.url).pathname;
-  const child = spawn(Deno.execPath(), ["run", "-A", worker, JSON.stringify(settings)], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const step = async (): Promise<Step> => {
-    child.stdin.write("\n");
-    const { value, done } = await lines.next();
-    if (done) throw new Error(`the worker of ${method} ended`);
-    const measured = JSON.parse(value) as MeasuredStep;
-    return { ...measured, seconds: measured.forward + measured.backward + measured.optimizer };
-  };
-  return { method, step, stop: () => child.stdin.end() };
+interface Contestant {
+  readonly name: ContestantName;
+  readonly stepper: Stepper;
 }
 
-function peer(python: string, { model, batchSize, length, threads }: StepSettings): Runner {
-  const flags = { ...modelSizes[model], "batch-size": batchSize, length, threads, steps: 1 };
-  const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, `${value}`]);
-  const step = async (): Promise<Step> => {
-    const { stepSeconds, activationBytes, peakBytes } = await runScript<
-      { stepSeconds: number; activationBytes: number; peakBytes: number }
-    >(python, "peer_full.py", args);
-    return { seconds: stepSeconds, activationBytes, peakBytes };
-  };
-  return { method: "peer", step, stop: () => {} };
-}
+type Round = readonly (readonly [name: ContestantName, step: MeasuredStep])[];
 
-/** Measures in rounds of one step of each method, so that a slower spell of the machine hits all of them. */
-export async function measure(settings: StepSettings, python: string | undefined): Promise<StepResult> {
-  const { k, steps, ...shared } = settings;
-  const stored = { ...shared, k, activations: "store", optimizerInBackward: false } as const;
-  const recomputed = { ...stored, activations: "recompute" } as const;
-  const workers = [
-    startWorker("full", { ...stored, k: "all" }),
-    startWorker("selective", stored),
-    startWorker("recompute", recomputed),
-    startWorker("lean", { ...recomputed, optimizerInBackward: true }),
-  ];
-  const runners = python === undefined ? workers : [...workers, peer(python, settings)];
-  const measured = new Map(runners.map(({ method }) => [method, [] as Step[]]));
-  try {
-    // The first step makes the optimizer's state and is not counted.
-    for (const worker of workers) await worker.step();
-    for (let round = 1; round <= steps; round++) {
-      for (const { method, step } of runners) measured.get(method)?.push(await step());
-      console.error(`round ${round} of ${steps}`);
+/**
+ * Measures in rounds of one step of each contestant, so that a slower spell of the machine hits all of them. When their
+ * processes do not fit into memory together, they are measured in groups, and the first one takes part in each.
+ */
+export async function measure(settings: StepSettings, participants: Participants): Promise<StepResult> {
+  const { names: [reference, ...waiting], python } = participants;
+  if (reference === undefined) throw new Error("nobody takes part");
+  const steps = new Map(participants.names.map((name) => [name, [] as Step[]]));
+  do {
+    for (const round of await measureGroup(reference, waiting, settings, participants)) {
+      const seconds = round.map(([, step]) => secondsOf(step));
+      round.forEach(([name, step], index) => {
+        const own = seconds[index] ?? NaN;
+        steps.get(name)?.push({ ...step, seconds: own, relativeTime: own / (seconds[0] ?? NaN) });
+      });
     }
-  } finally {
-    for (const { stop } of runners) stop();
-  }
-  const full = measured.get("full") ?? [];
+  } while (waiting.length > 0);
   return {
-    ...await describeOrigin(python === undefined ? {} : await packageVersions(python, ["torch", "transformers"])),
+    ...await describeOrigin(python === undefined ? {} : await packageVersions(python, peerPackages)),
     settings,
-    methods: [...measured].map(([method, steps]) => summarize(method, steps, full)),
+    reference,
+    contestants: [...steps].map(([name, measured]) => summarize(name, measured)),
   };
 }
 
-function summarize(method: MethodResult["method"], steps: readonly Step[], full: readonly Step[]): MethodResult {
-  const middle = (value: (step: Step, round: number) => number | undefined): number =>
-    Number(median(steps.map((step, round) => value(step, round) ?? NaN)).toFixed(4));
-  const isWorker = method !== "peer";
+// Takes from those who wait as many as fit into memory.
+async function measureGroup(
+  reference: ContestantName,
+  waiting: ContestantName[],
+  settings: StepSettings,
+  { python, memoryBytes }: Participants,
+): Promise<Round[]> {
+  const work = { ...settings, size: modelSizes[settings.model] };
+  const group: Contestant[] = [];
+  // The first step makes the optimizer's state and is not counted.
+  const join = async (name: ContestantName): Promise<void> => {
+    const stepper = start(name, work, python);
+    group.push({ name, stepper });
+    await stepper.step();
+  };
+  try {
+    await join(reference);
+    const most = residentBytes(group);
+    while (waiting.length > 0 && (group.length === 1 || residentBytes(group) + most <= memoryBytes)) {
+      await join(waiting.shift() ?? reference);
+    }
+    return await playRounds(group, settings.steps);
+  } finally {
+    await Promise.all(group.map(({ stepper }) => stepper.stop()));
+  }
+}
+
+async function playRounds(group: readonly Contestant[], count: number): Promise<Round[]> {
+  const rounds: Round[] = [];
+  for (let number = 1; number <= count; number++) {
+    const round: [ContestantName, MeasuredStep][] = [];
+    for (const { name, stepper } of group) round.push([name, await stepper.step()]);
+    rounds.push(round);
+    console.error(`${group.map(({ name }) => name).join(", ")}: round ${number} of ${count}`);
+  }
+  return rounds;
+}
+
+function residentBytes(group: readonly Contestant[]): number {
+  return group.reduce((sum, { stepper }) => sum + stepper.residentBytes(), 0);
+}
+
+function summarize(name: ContestantName, steps: readonly Step[]): ContestantResult {
+  const middle = (value: (step: Step) => number): number => Number(median(steps.map(value)).toFixed(4));
   return {
-    method,
+    name,
     activationBytes: Math.max(...steps.map((step) => step.activationBytes)),
     peakBytes: Math.max(...steps.map((step) => step.peakBytes)),
-    restingBytes: isWorker ? middle((step) => step.restingBytes) : null,
+    restingBytes: Math.max(...steps.map((step) => step.restingBytes)),
     stepSeconds: middle((step) => step.seconds),
-    parts: isWorker
-      ? {
-        forward: middle((step) => step.forward),
-        backward: middle((step) => step.backward),
-        optimizer: middle((step) => step.optimizer),
-      }
-      : null,
-    timeRelativeToFull: middle((step, round) => step.seconds / (full[round]?.seconds ?? NaN)),
+    parts: {
+      forward: middle((step) => step.forward),
+      backward: middle((step) => step.backward),
+      optimizer: middle((step) => step.optimizer),
+    },
+    relativeTime: middle((step) => step.relativeTime),
   };
-}
-
-/** What a method is called in a table. */
-export function methodTitle(method: MethodResult["method"], k: number): string {
-  const titles = {
-    full: "Full",
-    selective: `Selective, k = ${k}`,
-    recompute: "The same, recomputed",
-    lean: "The same, optimizer in backward",
-    peer: "Full, Hugging Face `transformers`",
-  };
-  return titles[method];
 }
 
 /** The result as a Markdown table. */
-export function stepTable({ settings, methods }: StepResult): string {
+export function stepTable({ reference, contestants }: StepResult): string {
   return markdownTable(
-    ["", "Activations, MiB", "Peak, MiB", "Step, s", "Forward, s", "Backward, s", "Optimizer, s", "Relative to full"],
-    methods.map(({ method, activationBytes, peakBytes, stepSeconds, parts, timeRelativeToFull }) => [
-      methodTitle(method, settings.k),
+    ["", "Activations, MiB", "Peak, MiB", "Step, s", "Forward", "Backward", "Optimizer", `To ${titleOf(reference)}`],
+    contestants.map(({ name, activationBytes, peakBytes, stepSeconds, parts, relativeTime }) => [
+      titleOf(name),
       mebibytes(activationBytes),
       mebibytes(peakBytes),
-      ...[stepSeconds, parts?.forward, parts?.backward, parts?.optimizer].map((seconds) => seconds?.toFixed(2) ?? ""),
-      timeRelativeToFull.toFixed(2),
+      ...[stepSeconds, parts.forward, parts.backward, parts.optimizer].map((seconds) => seconds.toFixed(2)),
+      relativeTime.toFixed(2),
     ]),
   );
 }
@@ -136,28 +132,32 @@ if (import.meta.main) {
     options: {
       model: { type: "string", default: "bert-base" },
       "batch-size": { type: "string", default: "32" },
-      length: { type: "string", default: "128" },
+      lengths: { type: "string", default: "128" },
       k: { type: "string", default: "16" },
       steps: { type: "string", default: "5" },
       threads: { type: "string", default: "2" },
       python: { type: "string" },
+      bf16: { type: "boolean", default: false },
+      contestants: { type: "string" },
+      "memory-gib": { type: "string", default: `${Math.floor(0.8 * totalmem() / 2 ** 30)}` },
       json: { type: "string" },
     },
   });
-  const whole = (name: "batch-size" | "length" | "k" | "steps" | "threads"): number => {
-    const value = Number(values[name]);
-    if (Number.isInteger(value) && value >= 1) return value;
-    throw new Error(`--${name} ${values[name]}: it has to be a whole number of at least 1`);
-  };
   const settings = {
     model: modelName(values.model),
-    batchSize: whole("batch-size"),
-    length: whole("length"),
-    k: whole("k"),
-    steps: whole("steps"),
-    threads: whole("threads"),
+    batchSize: count("batch-size", values["batch-size"]),
+    lengths: lengthsOption(values.lengths),
+    k: count("k", values.k),
+    steps: count("steps", values.steps),
+    threads: count("threads", values.threads),
   };
-  const result = await measure(settings, values.python);
+  const result = await measure(settings, {
+    names: values.contestants === undefined
+      ? contestants({ peers: values.python !== undefined, bf16: values.bf16 })
+      : contestantNames(values.contestants),
+    python: values.python,
+    memoryBytes: count("memory-gib", values["memory-gib"]) * 2 ** 30,
+  });
   console.log(stepTable(result));
   if (values.json !== undefined) writeResult(values.json, result);
 }

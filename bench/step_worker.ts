@@ -4,6 +4,7 @@ import {
   accumulateGradients,
   type ActivationMode,
   AdamW,
+  applyMethod,
   type Classifier,
   Generator,
   initialize,
@@ -15,32 +16,26 @@ import {
   randomClassifier,
   resetPeakMemory,
   scope,
-  type SelectionSize,
   selectPositions,
   type Sequence,
   threads,
+  trainedParameters,
 } from "../mod.ts";
-import { configOf, type ModelName, modelSizes } from "./model_sizes.ts";
+import { configOf, type ModelSize } from "./model_sizes.ts";
+import type { MeasuredStep } from "./stepper.ts";
 
 /** What the worker is told, as JSON in its only argument. */
 export interface WorkerSettings {
-  readonly model: ModelName;
-  readonly k: SelectionSize;
+  readonly size: ModelSize;
+  readonly method: "full" | "selective" | "selective+lora";
+  readonly precision: "float32" | "bf16";
   readonly activations: ActivationMode;
   readonly optimizerInBackward: boolean;
-  readonly batchSize: number;
-  readonly length: number;
+  /** Tokens of each sequence. */
+  readonly lengths: readonly number[];
+  /** Without meaning for the method `full`. */
+  readonly k: number;
   readonly threads: number;
-}
-
-/** What a step took: seconds and bytes. */
-export interface MeasuredStep {
-  readonly forward: number;
-  readonly backward: number;
-  readonly optimizer: number;
-  readonly restingBytes: number;
-  readonly activationBytes: number;
-  readonly peakBytes: number;
 }
 
 const learningRate = 2e-5;
@@ -52,8 +47,8 @@ class Trainee {
   readonly #batch: readonly Sequence[];
 
   constructor(readonly classifier: Classifier, readonly settings: WorkerSettings) {
-    this.#optimizer = new AdamW(namedParameters(classifier.model).values());
-    this.#batch = sequences(settings);
+    this.#optimizer = new AdamW(trainedParameters(classifier.model));
+    this.#batch = settings.lengths.map(sequence);
   }
 
   step(): MeasuredStep {
@@ -75,18 +70,15 @@ class Trainee {
 
   #accumulate(restingBytes: number): readonly [forwarded: number, activationBytes: number] {
     const { model, target } = this.classifier;
-    const selected = selectPositions(
-      this.#batch.map(({ inputIds }) => inputIds.length),
-      this.settings.k,
-      this.#positions,
-    );
+    const { method, lengths, k, activations, precision, optimizerInBackward } = this.settings;
+    const selected = selectPositions(lengths, method === "full" ? "all" : k, this.#positions);
     const batch = packBatch(this.#batch, { selected, ...packingFor(model) });
     const labels = this.#batch.map((_, index) => index % 2);
-    const { activations, optimizerInBackward } = this.settings;
     let measured = [NaN, NaN] as const;
     accumulateGradients(model, batch, (logits) => lossOf(logits, labels, target), {
       random: this.#dropout,
       activations,
+      precision,
       onLoss: () => measured = [performance.now(), memory().liveBytes - restingBytes],
       ...(optimizerInBackward && {
         onComplete: (part) => this.#optimizer.step(learningRate, namedParameters(part).values()),
@@ -96,20 +88,25 @@ class Trainee {
   }
 }
 
-function sequences({ batchSize, length }: WorkerSettings): Sequence[] {
-  return Array.from({ length: batchSize }, (_, row) => ({
+function sequence(length: number, row: number): Sequence {
+  return {
     inputIds: Array.from({ length }, (_, position) => 1000 + (row * 1531 + position * 97) % 29_000),
     tokenTypeIds: new Uint8Array(length),
-  }));
+  };
+}
+
+function trainee(settings: WorkerSettings): Trainee {
+  const classifier = randomClassifier(configOf(settings.size), { target: { labels: ["a", "b"] } });
+  applyMethod(classifier, settings.method);
+  return new Trainee(classifier, settings);
 }
 
 if (import.meta.main) {
   const settings = JSON.parse(Deno.args[0] ?? "") as WorkerSettings;
   await initialize();
   threads(settings.threads);
-  const target = { labels: ["a", "b"] };
-  const trainee = new Trainee(randomClassifier(configOf(modelSizes[settings.model]), { target }), settings);
+  const trained = trainee(settings);
   for await (const lines of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
-    for (const _ of lines.matchAll(/\n/g)) console.log(JSON.stringify(trainee.step()));
+    for (const _ of lines.matchAll(/\n/g)) console.log(JSON.stringify(trained.step()));
   }
 }

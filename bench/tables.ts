@@ -3,8 +3,12 @@
 import type { SpamDemoResult } from "../src/experiments/spam_demo.ts";
 import { boxedCallTable } from "./boxed_call.ts";
 import { markdownTable, mebibytes } from "./markdown.ts";
+import { titleOf } from "./contestants.ts";
+import { type GrowthResult, growthTable, paperTable } from "./growth.ts";
+import { shown } from "./picture.ts";
 import { type Origin, readResult, type StepResult } from "./results.ts";
-import { methodTitle, stepTable } from "./step.ts";
+import { stepTable } from "./step.ts";
+import { targetTable } from "./targets.ts";
 
 const notMeasured = "_Not measured yet._";
 
@@ -12,7 +16,14 @@ const notMeasured = "_Not measured yet._";
 const tables: Readonly<Record<string, () => string>> = {
   boxed_call: () => describe(readResult("boxed_call"), boxedCallTable),
   step_bert_base: () => describe(readResult("step_bert_base"), stepTable),
+  step_cola: () => describe(readResult("step_cola"), stepTable),
   step_minilm: () => describe(readResult("step_minilm"), stepTable),
+  targets: () => describe(readResult("step_bert_base"), targetTable),
+  growth_batch_size: () => growthOf((growth) => growthTable(growth, "batchSize")),
+  growth_length: () => growthOf((growth) => growthTable(growth, "length")),
+  growth_k: () => growthOf((growth) => growthTable(growth, "k")),
+  growth_depth: () => describe(readResult("growth"), (growth) => growthTable(growth, "depth")),
+  growth_paper: () => growthOf(paperTable),
   memory: () => describe(readResult("step_bert_base"), memoryTable),
   demo: () => {
     const demo = readResult("demo");
@@ -32,15 +43,18 @@ function origin({ date, machine, versions }: Origin): string {
   }, ${machine.cores} cores (${sets}); ${software}.`;
 }
 
-function memoryTable({ settings, methods }: StepResult): string {
+// When and where growth was measured stands below the last of its tables.
+function growthOf(table: (growth: GrowthResult) => string): string {
+  const growth = readResult("growth");
+  return growth === null ? notMeasured : table(growth);
+}
+
+function memoryTable({ contestants }: StepResult): string {
   return markdownTable(
     ["Fine-tuning", "Activations, MiB", "Peak of a step, MiB", "Time of a step, s"],
-    methods.map(({ method, activationBytes, peakBytes, stepSeconds }) => [
-      methodTitle(method, settings.k),
-      mebibytes(activationBytes),
-      mebibytes(peakBytes),
-      stepSeconds.toFixed(1),
-    ]),
+    contestants.filter(({ name }) => shown.includes(name)).map((
+      { name, activationBytes, peakBytes, stepSeconds },
+    ) => [titleOf(name), mebibytes(activationBytes), mebibytes(peakBytes), stepSeconds.toFixed(1)]),
   );
 }
 

@@ -11,10 +11,17 @@ const sentences = [
 ];
 const total = sentences.reduce((sum, count) => sum + count);
 
-/** Draws the lengths of `count` sentences, in tokens with [CLS] and [SEP]; the same seed gives the same lengths. */
+/**
+ * The lengths of `count` sentences in tokens, with [CLS] and [SEP]: one from each of `count` equal parts of CoLA's
+ * distribution, in random order. The same seed gives the same lengths, and the mean hardly depends on it.
+ */
 export function colaLengths(count: number, seed: number): number[] {
   const random = new SeededRandom(seed);
-  return Array.from({ length: count }, () => lengthAt(random.below(total)));
+  const lengths = Array.from({ length: count }, (_, part) => {
+    const within = random.nextUint32() / 2 ** 32;
+    return lengthAt((part + within) / count * total);
+  });
+  return random.shuffle(lengths);
 }
 
 // The length of the sentence at this place, were they sorted by length.

@@ -4,6 +4,9 @@
 export const ink = "#1f2933";
 export const faint = "#5f6c7b";
 
+/** The colour of lines behind the data. */
+export const grid = "#e4e9ee";
+
 const fonts = "system-ui, 'Segoe UI', Helvetica, Arial, sans-serif";
 
 /** A picture on white: its size in pixels, and its elements. */

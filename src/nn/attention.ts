@@ -44,9 +44,10 @@ export function splitHeads(block: Tensor, heads: number): Tensor {
 export function attention(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions): Tensor {
   return scope(() => {
     const [q, k, v] = [computable(query), computable(key), computable(value)];
+    const bias = options.bias && to(options.bias, { dtype: q.dtype });
     const context = options.dropout.isActive(options.random)
-      ? attentionWithDropout(q, k, v, options)
-      : scaledDotProductAttention(q, k, v, options.bias);
+      ? attentionWithDropout(q, k, v, { ...options, bias })
+      : scaledDotProductAttention(q, k, v, bias);
     return to(joinHeads(context), { dtype: query.dtype });
   });
 }

@@ -160,7 +160,7 @@ function poison({ model }: Classifier): void {
 
 const badOptions: readonly (readonly [TrainOptions, RegExp])[] = [
   [{ k: 0 }, /^k is 0/],
-  [{ activations: "none" as ActivationMode }, /^activations are "none", they can be store or recompute/],
+  [{ activations: "none" as ActivationMode }, /^activations are "none", they can be auto, store, recompute/],
   [{ k: -1 }, /^k is -1/],
   [{ k: 1.5 }, /^k is 1\.5/],
   [{ k: NaN }, /^k is NaN/],
