@@ -124,12 +124,11 @@ export function titleOf(name: ContestantName): string {
   return isPeer(name) ? peers[name].title : own[name].title;
 }
 
-/** Those who take part: peers only where there is a Python, bf16 only where it is asked for. */
+/** Those who take part: peers only where there is a Python, and those in bf16 only where they are asked for. */
 export function contestants(options: { readonly peers: boolean; readonly bf16: boolean }): ContestantName[] {
-  return names.filter((name) => {
-    const { precision } = isPeer(name) ? peers[name] : own[name];
-    return (options.peers || !isPeer(name)) && (options.bf16 || precision === float32);
-  });
+  return names.filter((name) =>
+    !isPeer(name) || (options.peers && (options.bf16 || peers[name].precision === float32))
+  );
 }
 
 /** Names separated by commas, as given on the command line. Throws at one that nobody has. */

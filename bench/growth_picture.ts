@@ -24,11 +24,11 @@ const columns: Readonly<Record<AxisName, readonly [title: string, rest: string]>
   depth: ["Layers", "8 sequences of 128 tokens, k = 16"],
 };
 
-const styles: Readonly<Record<Way, readonly [title: string, color: string]>> = {
-  full: ["Full", "#5f6c7b"],
-  store: ["Selective, stored", "#f3b61f"],
-  recompute: ["Selective, recomputed", "#e4572e"],
-  lora: ["Selective + LoRA, recomputed", "#2a7f9e"],
+const styles: Readonly<Record<Way, { readonly name: string; readonly color: string }>> = {
+  full: { name: "Full", color: "#5f6c7b" },
+  store: { name: "Selective, stored", color: "#f3b61f" },
+  recompute: { name: "Selective, recomputed", color: "#e4572e" },
+  lora: { name: "Selective + LoRA, recomputed", color: "#2a7f9e" },
 };
 
 /** From a value to a coordinate, by logarithms. */
@@ -99,7 +99,7 @@ function drawPanel(
       const ofWay = points.filter((point) => point.way === way);
       return drawCurve(
         ofWay.map((point) => [horizontal.at(point.value), vertical.at(of(point))] as const),
-        styles[way][1],
+        styles[way].color,
       );
     }),
   ];

@@ -11,6 +11,7 @@ import { folderName, threadCount, wholeNumber } from "./option_values.ts";
 import { mebibytes, print, printFacts } from "./output.ts";
 import { humanText } from "./predict.ts";
 import { showSetupProgress } from "./setup_progress.ts";
+import { precisionOption } from "./step_options.ts";
 import { endIfInterrupted } from "./train.ts";
 import { showTrainingProgress } from "./training_progress.ts";
 
@@ -20,8 +21,9 @@ export function demoCommand(): CommandUnknownOpts {
     .description("fine-tune MiniLM on real e-mails, from nothing")
     .option("--output-dir <dir>", "new folder for the model (default: out/demo, out/demo-2, ...)", folderName)
     .option("--max-steps <count>", "stop after so many steps (default: 80)", wholeNumber(1))
+    .addOption(precisionOption)
     .option("--threads <count>", "threads on the CPU (default: LibTorch's choice)", threadCount)
-    .action(async ({ outputDir = freeFolder("out/demo"), maxSteps, threads }) => {
+    .action(async ({ outputDir = freeFolder("out/demo"), maxSteps, precision, threads }) => {
       checkOutputFolder(outputDir);
       const parts = await prepare();
       using progress = showTrainingProgress(false);
@@ -29,6 +31,7 @@ export function demoCommand(): CommandUnknownOpts {
       const { training, result } = await runSpamDemo(parts, {
         outputDir,
         maxSteps,
+        precision,
         threads,
         signal: interrupts.signal,
         onEvent: progress.onEvent,

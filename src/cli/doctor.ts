@@ -2,6 +2,7 @@
 
 import { Command, type CommandUnknownOpts } from "npm:@commander-js/extra-typings@15.1.0";
 import { diagnose, type DiagnoseOptions, type Diagnosis } from "../native/diagnose.ts";
+import { multipliesBfloat16 } from "../native/machine.ts";
 
 /**
  * The command `doctor`. It ends with exit code 1 when something is missing that Fewtune needs.
@@ -44,6 +45,7 @@ function facts(diagnosis: Diagnosis): Fact[] {
         (machine.instructionSets ?? []).map((set) => `, ${set}`).join("")
       }`,
     ],
+    ["bfloat16", bfloat16Note(multipliesBfloat16(machine))],
     ["memory", mebibytes(machine.memoryBytes)],
     ["compiler", compiler ? `${compiler.command}: ${compiler.version}` : "none"],
     ["Python", python ? `${python.command} ${python.version}, ${python.pip ? `pip ${python.pip}` : "no pip"}` : "none"],
@@ -55,6 +57,11 @@ function facts(diagnosis: Diagnosis): Fact[] {
     ["cache", `${cache.folder}: ${sizes.join(", ")}`],
     ...loadedLibraries.map((path, index): Fact => [index === 0 ? "loaded" : "", path]),
   ];
+}
+
+function bfloat16Note(isMultiplied: boolean | null): string {
+  if (isMultiplied === null) return "";
+  return isMultiplied ? "multiplied by the processor itself" : "multiplied as float32: bf16 saves memory and no time";
 }
 
 function yesNo(value: boolean): string {

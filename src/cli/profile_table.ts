@@ -44,6 +44,7 @@ function describe(settings: ProfileSettings): string[] {
     `${model}, ${layers} layers; ${batchSize} sequences of ${range}, ${tokens.toLocaleString("en-US")} in all`,
     `${positions}; ${activations}; ${update}; ${settings.precision}; ${settings.device}, ` +
     `${counted(settings.threads, "thread")}; medians of ${counted(settings.steps, "step")}`,
+    ...bfloat16Note(settings),
   ];
 }
 
@@ -74,6 +75,12 @@ function contextNote({ device }: ProfileSettings): string {
   return device === "cpu"
     ? "the memory of Deno and LibTorch before the model is made"
     : "what of the GPU's memory is in use, by any process, and no tensor";
+}
+
+function bfloat16Note({ precision, hasBfloat16Arithmetic, device }: ProfileSettings): string[] {
+  if (precision !== "bf16") return [];
+  if (!hasBfloat16Arithmetic) return ["bf16 is multiplied as float32 here: it saves memory and no time"];
+  return [`bf16 is multiplied by the ${device === "cpu" ? "processor" : "GPU"} itself`];
 }
 
 function counted(count: number, name: string): string {

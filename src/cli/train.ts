@@ -109,12 +109,13 @@ export function endIfInterrupted({ exitCode }: Interrupts, result: FineTuneResul
 }
 
 function facts(result: FineTuneResult, folder: string): [string, string][] {
-  const { dev, steps, seconds, peakBytes, trainableParameters } = result;
+  const { dev, steps, seconds, peakBytes, trainableParameters, plan } = result;
   return [
     ...metricFacts(dev ?? {}, "dev "),
     ["steps", String(steps)],
     ["seconds", seconds.toFixed(1)],
     ["trained parameters", trainableParameters.toLocaleString("en")],
+    ["activations", plan.activations],
     ["peak memory", mebibytes(peakBytes)],
     ["saved to", folder],
   ];

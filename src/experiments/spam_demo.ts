@@ -8,6 +8,7 @@ import { loadClassifier } from "../methods/load.ts";
 import { cacheFolder } from "../native/cache.ts";
 import { initialize } from "../native/load.ts";
 import type { OnProgress } from "../native/progress.ts";
+import type { Precision } from "../selective/gradients.ts";
 import type { SelectionSize } from "../selective/positions.ts";
 import { threads } from "../torch/mod.ts";
 import type { Metrics } from "../train/evaluate.ts";
@@ -41,6 +42,8 @@ export interface SpamDemoOptions {
   readonly outputDir: string;
   /** Default 80. */
   readonly maxSteps?: number | undefined;
+  /** Default `float32`. */
+  readonly precision?: Precision | undefined;
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: FineTuneEvent) => void;
@@ -91,6 +94,7 @@ export async function runSpamDemo({ model, spam }: SpamDemoParts, options: SpamD
     ...settings,
     ...{ model, train: spam.files.train, test: spam.files.test, maxLength, maxSteps, outputDir },
     threads: options.threads,
+    precision: options.precision,
     ...(signal && { signal }),
     onEvent: (event) => {
       if (event.type === "step" && event.tokens > largest.tokens) largest = event;
@@ -129,13 +133,13 @@ async function measureStep(
   model: string,
   batch: readonly TrainingExample[],
   k: SelectionSize,
-  { onEvent, signal }: SpamDemoOptions,
+  { onEvent, signal, precision }: SpamDemoOptions,
 ): Promise<StepCost> {
   const task = `measuring a step of ${k === "all" ? "full" : "selective"} fine-tuning`;
   using classifier = await loadClassifier(model, { target: { labels: ["ham", "spam"] }, pooling: settings.pooling });
   let seconds = NaN;
   const { peakBytes } = await train(classifier, { train: batch }, {
-    ...{ k, batchSize: batch.length, maxSteps: 2 },
+    ...{ k, batchSize: batch.length, maxSteps: 2, precision },
     ...(signal && { signal }),
     onEvent: (event) => {
       if (event.type !== "step") return;

@@ -17,6 +17,11 @@ export interface Machine {
 /** Instruction sets, as Linux names them, on which LibTorch's speed depends. */
 export const notableInstructionSets = ["avx2", "avx512f", "avx512_bf16", "amx_bf16"] as const;
 
+/** Whether the processor multiplies bfloat16 itself; `null` when its instruction sets could not be read. */
+export function multipliesBfloat16({ instructionSets }: Machine): boolean | null {
+  return instructionSets && instructionSets.includes("avx512_bf16");
+}
+
 /** Describes this machine. Needs `--allow-sys`, and all permissions for the instruction sets (Deno guards `/proc`). */
 export async function describeMachine(): Promise<Machine> {
   const { os, arch } = Deno.build;

@@ -121,11 +121,12 @@ function runRest(
 ): void {
   scope(() => {
     const rows = rowsOf(input, block.rest);
-    const query = layer.query.forward(layer.attentionInput(rows));
-    const inHeads = splitHeads(toRectangle(query, block.rest), model.numAttentionHeads);
-    const options = { bias: block.restBias, dropout: model.attentionDropout, random: random?.rest ?? null };
-    const context = fromRectangle(attention(inHeads, key, value, options), block.rest);
-    query.dispose();
+    const context = scope(() => {
+      const query = layer.query.forward(layer.attentionInput(rows));
+      const inHeads = splitHeads(toRectangle(query, block.rest), model.numAttentionHeads);
+      const options = { bias: block.restBias, dropout: model.attentionDropout, random: random?.rest ?? null };
+      return fromRectangle(attention(inHeads, key, value, options), block.rest);
+    });
     copy_(rowsOf(output, block.rest), layer.afterAttention(rows, context, random?.rest ?? null));
   });
 }

@@ -12,14 +12,20 @@ export interface Sequence {
   readonly tokenTypeIds: ArrayLike<number>;
 }
 
+/** Which of the selected rows the head reads, `[P]` each: the row, its sequence, and its weight there, `[P, 1]`. */
+export interface Pool {
+  readonly rows: Tensor;
+  readonly sequences: Tensor;
+  readonly weights: Tensor;
+}
+
 /** A batch whose rows lie in two parts, without padding. Its tensors belong to the scope in which it was packed. */
 export interface PackedBatch {
   readonly size: number;
   readonly layout: Layout;
   readonly selected: RowInputs;
   readonly rest: RowInputs;
-  /** `[B, N_selected]`: times the last hidden states of the selected rows gives what the head reads. */
-  readonly pool: Tensor;
+  readonly pool: Pool;
   /** `[N_selected, 1]`, true where no gradient may pass; only in batches for masked mode. */
   readonly gradientStops: Tensor | null;
 }
@@ -87,7 +93,7 @@ function pack(
     layout: layOut(parts, { rowsPerBlock, isCausal, device, dtype }),
     selected: rowInputs(sequences, selected, device),
     rest: rowInputs(sequences, rest, device),
-    pool: poolingMatrix(selected, pooling === "mean" ? pooled : anchors(sequences, pooling), { device, dtype }),
+    pool: poolOf(selected, pooling === "mean" ? pooled : anchors(sequences, pooling), { device, dtype }),
     gradientStops: withGradient === pooled ? null : gradientStops(selected, pooled, device),
   };
 }
@@ -132,14 +138,18 @@ function rowInputs(sequences: readonly Sequence[], places: readonly Place[], dev
   };
 }
 
-function poolingMatrix(places: readonly Place[], pooled: readonly (readonly number[])[], where: Placement): Tensor {
+function poolOf(places: readonly Place[], pooled: readonly (readonly number[])[], where: Placement): Pool {
   const sets = pooled.map((positions) => new Set(positions));
-  const weights = new Float64Array(pooled.length * places.length);
-  places.forEach(({ sequence, position }, row) => {
-    const positions = sets[sequence];
-    if (positions?.has(position)) weights[sequence * places.length + row] = 1 / positions.size;
-  });
-  return tensorFrom(weights, { shape: [pooled.length, places.length], ...where });
+  const read = [...places.entries()].filter(([, { sequence, position }]) => sets[sequence]?.has(position));
+  const { device } = where;
+  return {
+    rows: tensorFrom(BigInt64Array.from(read, ([row]) => BigInt(row)), { device }),
+    sequences: tensorFrom(BigInt64Array.from(read, ([, { sequence }]) => BigInt(sequence)), { device }),
+    weights: tensorFrom(read.map(([, { sequence }]) => 1 / (sets[sequence]?.size ?? 1)), {
+      shape: [read.length, 1],
+      ...where,
+    }),
+  };
 }
 
 function gradientStops(places: readonly Place[], allowed: readonly (readonly number[])[], device: Device): Tensor {

@@ -1,7 +1,20 @@
 // Split mode: selected rows run with gradients, the rest without; attention alone looks from one part to the other.
 
 import type { Backbone, SequenceClassifier } from "../models/contract.ts";
-import { emptyLike, isGradEnabled, matmul, noGrad, scope, type Tensor, to } from "../torch/mod.ts";
+import {
+  type Device,
+  type DType,
+  emptyLike,
+  indexAdd_,
+  indexSelect,
+  isGradEnabled,
+  mul,
+  noGrad,
+  scope,
+  type Tensor,
+  to,
+  zeros,
+} from "../torch/mod.ts";
 import {
   attend,
   type DropoutRandom,
@@ -35,8 +48,23 @@ export function forward(model: SequenceClassifier, batch: PackedBatch, random: D
 export function poolRows({ backbone }: SequenceClassifier, batch: PackedBatch, last: Tensor): Tensor {
   return scope(() => {
     const states = backbone.finalNorm?.forward(last) ?? last;
-    return matmul(batch.pool, to(states, { dtype: batch.pool.dtype }));
+    const { rows, sequences, weights } = batch.pool;
+    const read = mul(to(indexSelect(states, 0, rows), { dtype: weights.dtype }), weights);
+    return indexAdd_(zeros([batch.size, states.length(1)], placeOf(weights)), 0, sequences, read);
   });
+}
+
+/** The gradient at the selected rows `[N_selected, d]`, of type `dtype`, from that at what the head reads of them. */
+export function poolBackward(batch: PackedBatch, gradient: Tensor, dtype: DType): Tensor {
+  return scope(() => {
+    const { rows, sequences, weights } = batch.pool;
+    const read = to(mul(indexSelect(gradient, 0, sequences), weights), { dtype });
+    return indexAdd_(zeros([batch.layout.selectedRows, gradient.length(1)], placeOf(read)), 0, rows, read);
+  });
+}
+
+function placeOf({ dtype, device }: Tensor): { readonly dtype: DType; readonly device: Device } {
+  return { dtype, device };
 }
 
 function encode(model: Backbone, batch: PackedBatch, random: DropoutRandom | null): HiddenStates {

@@ -10,12 +10,10 @@ import {
   type Generator,
   item,
   maskedFill,
-  matmul,
   requiresGrad_,
   scope,
   type Tensor,
   to,
-  transpose,
   withGrad,
 } from "../torch/mod.ts";
 import {
@@ -29,7 +27,7 @@ import {
   type RestKeys,
 } from "./attend.ts";
 import type { PackedBatch } from "./batch.ts";
-import { poolRows } from "./forward.ts";
+import { poolBackward, poolRows } from "./forward.ts";
 import type { GradientOptions, Work } from "./gradients.ts";
 import { isStateKept, usualKeptStates } from "./kept_states.ts";
 
@@ -191,7 +189,7 @@ export class Walk {
     const gradient = scope(() => {
       const atPooled = takeGradient(pooled);
       const isWanted = this.#lowest < layers.length || finalNorm !== null;
-      return atPooled !== null && isWanted ? to(matmul(transpose(this.#batch.pool, 0, 1), atPooled), { dtype }) : null;
+      return atPooled !== null && isWanted ? poolBackward(this.#batch, atPooled, dtype) : null;
     });
     if (gradient === null || finalNorm === null) return { loss, gradient: this.#masked(gradient) };
     const atLast = this.#throughFinalNorm(finalNorm, last, gradient);

@@ -42,8 +42,10 @@ Deno.test("selective, mean, word labels, CSV: what train says of dev, eval says 
   );
   assert.equal(printed.get("dev accuracy"), "1.0000");
   assert.equal(printed.get("steps"), "96");
+  assert.equal(printed.get("activations"), "store");
 
   const record = JSON.parse(Deno.readTextFileSync(at("out/training.json")));
+  assert.deepEqual(record.result.plan, { activations: "store", keptStates: { from: 0, every: 1 } });
   const { examples, ...metrics } = JSON.parse(
     await succeed(["eval", "--model", at("out"), "--data", at("dev.csv"), "--json", "--threads", "1", "--quiet"]),
   );

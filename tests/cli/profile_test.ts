@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { hasBfloat16Arithmetic } from "../../src/torch/mod.ts";
+import "../support/torch.ts";
 import { temporaryFolder } from "../native/fakes.ts";
 import { fail, succeed, twoAtATime } from "./run_cli.ts";
 import { writeTinyModel } from "./tiny_model.ts";
@@ -36,9 +38,11 @@ Deno.test("--json prints one object with all fields, of a checkpoint's own size"
     method: "selective",
     k: 5,
     activations: "recompute",
+    keptStates: { from: 0, every: 1 },
     optimizer: "adamw",
     optimizerInBackward: true,
     precision: "float32",
+    hasBfloat16Arithmetic: hasBfloat16Arithmetic("cpu"),
     steps: 1,
     seed: 3,
     threads: 1,
@@ -82,6 +86,10 @@ Deno.test("the table is readable in 100 columns, and the picture stands in its f
     text,
     /3 layers; 3 sequences of \d+ to \d+ tokens, \d+ in all\nfull; store; adamw; float32; cpu, 1 thread; medians of 1 step\n/,
   );
+  assert.doesNotMatch(text, /multiplied/);
+  const narrow = await succeed(["profile", "--config", config, ...small, "--max-length", "12", "--precision", "bf16"]);
+  const arithmetic = hasBfloat16Arithmetic("cpu") ? "by the processor itself" : "as float32 here";
+  assert.match(narrow, new RegExp(`bf16; cpu, 1 thread; .*\\nbf16 is multiplied ${arithmetic}`));
   assert.match(text, /^peak: \d+\.\d MiB, in .+ of 3$/m);
   assert.match(Deno.readTextFileSync(at("step.svg")), /^<svg [^]*<\/svg>\n$/);
   assert.deepEqual([...Deno.readDirSync(temporary.path)].map(({ name }) => name).toSorted(), ["model", "step.svg"]);
@@ -111,10 +119,27 @@ Deno.test("what is refused, in one line, and nothing written", async () => {
     refuse(["--config", config, "--steps", "0"], /'--steps <count>' argument '0' .*at least 1/),
     refuse(["--config", config, "--batch-size", "0"], /'--batch-size <count>' argument '0'/),
     refuse(["--config", config, "--lengths", "long"], /'--lengths <kind>' argument 'long' .*fixed, cola/),
-    refuse(["--config", config, "--method", "best"], /'--method <method>' argument 'best' .*selective, full/),
-    refuse(["--config", config, "--activations", "kept"], /'--activations <mode>' argument 'kept' .*store, recompute/),
+    refuse(["--config", config, "--method", "best"], /the method is "best", .*selective, freeze, full, lora/),
+    refuse(
+      ["--config", config, "--activations", "kept"],
+      /'--activations <mode>' argument 'kept' .*auto, store, recompute/,
+    ),
     refuse(["--config", config, "--optimizer", "sgd"], /'--optimizer <name>' argument 'sgd' .*adamw/),
-    refuse(["--config", config, "--precision", "int8"], /'--precision <type>' argument 'int8' .*float32/),
+    refuse(["--config", config, "--precision", "int8"], /'--precision <type>' argument 'int8' .*float32, bf16/),
+    refuse(["--config", config, "--k", "1.5"], /'--k <count>' argument '1\.5' .*whole number/),
+    refuse(
+      ["--config", config, "--memory-budget", "5XB"],
+      /'--memory-budget <bytes>' argument '5XB' .*1400MiB or 2GiB/,
+    ),
+    refuse(["--config", config, "--memory-budget", "0"], /'--memory-budget <bytes>' argument '0' .*above 0/),
+    refuse(
+      ["--config", config, "--max-length", "24", "--memory-budget", "0.1MiB"],
+      /budget is 0\.1 MiB, but a step needs about \d\.\d MiB: allow more/,
+    ),
+    refuse(
+      ["--config", config, "--memory-budget", "1GiB", "--activations", "store"],
+      /they are set to store: use auto/,
+    ),
   ]);
   assert.deepEqual([...Deno.readDirSync(temporary.path)].map(({ name }) => name).toSorted(), ["broken.json", "model"]);
 });

@@ -10,6 +10,8 @@ export interface RandomBertOptions {
   readonly pooling?: Pooling;
   readonly dtype?: DType;
   readonly dropout?: number;
+  /** Default 32. */
+  readonly hiddenSize?: number;
   readonly intermediateSize?: number;
   /** Default 3. */
   readonly numHiddenLayers?: number;
@@ -21,12 +23,11 @@ export const vocabSize = 50;
 
 /** Two labels, by default three layers, hidden size 32, four heads; weights large enough that nothing is nearly linear. */
 export function randomBert(options: RandomBertOptions = {}): Classifier {
-  const { dropout = 0, intermediateSize = 64, numHiddenLayers = 3, target = { labels: ["no", "yes"] }, ...others } =
-    options;
+  const { dropout = 0, hiddenSize = 32, intermediateSize = 64, numHiddenLayers = 3, ...others } = options;
   const config = {
     model_type: "bert",
     vocab_size: vocabSize,
-    hidden_size: 32,
+    hidden_size: hiddenSize,
     num_hidden_layers: numHiddenLayers,
     num_attention_heads: 4,
     intermediate_size: intermediateSize,
@@ -36,7 +37,7 @@ export function randomBert(options: RandomBertOptions = {}): Classifier {
     attention_probs_dropout_prob: dropout,
     initializer_range: 0.2,
   };
-  return randomClassifier(config, { target, ...others });
+  return randomClassifier(config, { target: { labels: ["no", "yes"] }, ...others });
 }
 
 /** Sequences of the given lengths, of token types 0 and then 1. */

@@ -160,6 +160,14 @@ function poison({ model }: Classifier): void {
 
 const badOptions: readonly (readonly [TrainOptions, RegExp])[] = [
   [{ k: 0 }, /^k is 0/],
+  [{ precision: "int8" as "bf16" }, /^the precision is "int8", it can be float32 or bf16/],
+  [{ memoryBudget: 0 }, /^the memory budget is 0 bytes, it has to be above 0/],
+  [{ memoryBudget: NaN }, /^the memory budget is NaN bytes/],
+  [
+    { memoryBudget: 1e9, activations: "store" },
+    /^a memory budget lets the activations be chosen, but .* store: use auto/,
+  ],
+  [{ memoryBudget: 1e5 }, /^the memory budget is 0\.1 MiB, but a step needs about \d\.\d MiB: allow more/],
   [{ activations: "none" as ActivationMode }, /^activations are "none", they can be auto, store, recompute/],
   [{ k: -1 }, /^k is -1/],
   [{ k: 1.5 }, /^k is 1\.5/],
