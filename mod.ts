@@ -58,9 +58,13 @@ export {
   accumulateGradients,
   type ActivationMode,
   type GradientOptions,
+  type Precision,
   type Work,
 } from "./src/selective/gradients.ts";
 export type { KeptStates } from "./src/selective/kept_states.ts";
+export { type ActivationPlan, estimatePeak } from "./src/selective/peak_estimate.ts";
+export { planActivations } from "./src/selective/plan.ts";
+export type { PlannedStep } from "./src/selective/step_shape.ts";
 export { allPositions, type SelectionSize, selectPositions } from "./src/selective/positions.ts";
 
 // Methods

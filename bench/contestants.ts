@@ -53,6 +53,7 @@ export type OwnName =
   | "recompute"
   | "in_backward"
   | "lora"
+  | "lora_store"
   | "recompute_bf16"
   | "lora_bf16";
 
@@ -108,6 +109,7 @@ const own: Readonly<Record<OwnName, Own>> = {
   recompute: { ...recomputed, title: "Fewtune, selective, recomputed" },
   in_backward: { ...recomputed, title: "The same, optimizer in backward", optimizerInBackward: true },
   lora: { ...recomputed, title: "Fewtune, selective + LoRA, recomputed", method: "selective+lora" },
+  lora_store: { ...stored, title: "Fewtune, selective + LoRA, stored", method: "selective+lora" },
   recompute_bf16: { ...recomputed, title: "Fewtune, selective, recomputed, bf16", precision: bf16 },
   lora_bf16: {
     ...recomputed,
@@ -129,6 +131,11 @@ export function contestants(options: { readonly peers: boolean; readonly bf16: b
   return names.filter((name) =>
     !isPeer(name) || (options.peers && (options.bf16 || peers[name].precision === float32))
   );
+}
+
+/** Sorted as they are listed here: the peers first. */
+export function inOrder<Named extends { readonly name: ContestantName }>(some: readonly Named[]): Named[] {
+  return some.toSorted((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
 }
 
 /** Names separated by commas, as given on the command line. Throws at one that nobody has. */

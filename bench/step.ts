@@ -2,7 +2,7 @@
 
 import { totalmem } from "node:os";
 import { parseArgs } from "node:util";
-import { type ContestantName, contestantNames, contestants, start, titleOf } from "./contestants.ts";
+import { type ContestantName, contestantNames, contestants, inOrder, start, titleOf } from "./contestants.ts";
 import { markdownTable, mebibytes } from "./markdown.ts";
 import { modelName, modelSizes } from "./model_sizes.ts";
 import { count, lengthsOption } from "./options.ts";
@@ -127,6 +127,17 @@ export function stepTable({ reference, contestants }: StepResult): string {
   );
 }
 
+// The contestants of an earlier run with the same settings stay, unless they were measured again: each one's time is
+// relative to the reference in its own group.
+function addedTo(path: string, result: StepResult): StepResult {
+  const earlier = JSON.parse(Deno.readTextFileSync(path)) as StepResult;
+  if (JSON.stringify(earlier.settings) !== JSON.stringify(result.settings)) {
+    throw new Error(`${path} has other settings: ${JSON.stringify(earlier.settings)}`);
+  }
+  const measured = new Map([...earlier.contestants, ...result.contestants].map((each) => [each.name, each]));
+  return { ...result, contestants: inOrder([...measured.values()]) };
+}
+
 if (import.meta.main) {
   const { values } = parseArgs({
     options: {
@@ -141,6 +152,7 @@ if (import.meta.main) {
       contestants: { type: "string" },
       "memory-gib": { type: "string", default: `${Math.floor(0.8 * totalmem() / 2 ** 30)}` },
       json: { type: "string" },
+      add: { type: "boolean", default: false },
     },
   });
   const settings = {
@@ -159,5 +171,5 @@ if (import.meta.main) {
     memoryBytes: count("memory-gib", values["memory-gib"]) * 2 ** 30,
   });
   console.log(stepTable(result));
-  if (values.json !== undefined) writeResult(values.json, result);
+  if (values.json !== undefined) writeResult(values.json, values.add ? addedTo(values.json, result) : result);
 }

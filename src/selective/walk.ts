@@ -2,7 +2,6 @@
 
 import type { Backbone, SequenceClassifier, TransformerLayer } from "../models/contract.ts";
 import { sharingCasts } from "../nn/casts.ts";
-import { type Module, namedParameters } from "../nn/module.ts";
 import {
   backward,
   detach,
@@ -30,6 +29,7 @@ import type { PackedBatch } from "./batch.ts";
 import { poolBackward, poolRows } from "./forward.ts";
 import type { GradientOptions, Work } from "./gradients.ts";
 import { isStateKept, usualKeptStates } from "./kept_states.ts";
+import { lowestTrained } from "./step_shape.ts";
 
 /** What a layer's backward step needs. What is null is built again. */
 interface Kept {
@@ -360,12 +360,6 @@ export class Walk {
   #tell(kind: Work["kind"], layer: number): void {
     this.#options.onWork?.({ kind, layer });
   }
-}
-
-function lowestTrained({ embeddings, layers }: Backbone): number {
-  const isTrained = (part: Module): boolean => namedParameters(part).values().some((tensor) => tensor.requiresGrad);
-  const lowest = layers.findIndex(isTrained);
-  return isTrained(embeddings) ? -1 : lowest < 0 ? layers.length : lowest;
 }
 
 function leaf(tensor: Tensor): Tensor {

@@ -9,7 +9,7 @@ import { namedParameters, parameterBytes } from "../nn/module.ts";
 import { applyMethod, checkMethod } from "../methods/apply.ts";
 import type { MethodOptions } from "../methods/registry.ts";
 import type { Precision } from "../selective/gradients.ts";
-import type { ActivationPlan } from "../selective/plan.ts";
+import type { ActivationPlan } from "../selective/peak_estimate.ts";
 import type { SelectionSize } from "../selective/positions.ts";
 import { type Device, hasBfloat16Arithmetic, threads } from "../torch/mod.ts";
 import type { AdamWOptions } from "./adamw.ts";

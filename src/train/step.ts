@@ -7,7 +7,8 @@ import { type Module, namedParameters, trainedParameters } from "../nn/module.ts
 import { packBatch, packingFor, type Sequence } from "../selective/batch.ts";
 import type { DropoutRandom } from "../selective/attend.ts";
 import { accumulateGradients } from "../selective/gradients.ts";
-import { type ActivationPlan, planActivations } from "../selective/plan.ts";
+import type { ActivationPlan } from "../selective/peak_estimate.ts";
+import { planActivations } from "../selective/plan.ts";
 import { usualKeptStates } from "../selective/kept_states.ts";
 import { selectPositions } from "../selective/positions.ts";
 import { Generator, mulScalar, scope, type Tensor } from "../torch/mod.ts";
@@ -150,7 +151,7 @@ export function planOf({ model }: Classifier, lengths: readonly number[], option
   const { gradientAccumulation = 1, memoryBudget = null } = options;
   if (activations !== "auto") return { activations, keptStates: usualKeptStates(model.backbone.layers.length) };
   const together = lengths.slice(0, Math.ceil(lengths.length / gradientAccumulation));
-  return planActivations(model, { lengths: together, k, precision, optimizerInBackward, memoryBudget });
+  return planActivations(model, { lengths: together, k, precision, optimizerInBackward }, memoryBudget);
 }
 
 // What an optimizer in backward updates together.

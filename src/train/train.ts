@@ -3,7 +3,7 @@
 import { trainingBatches } from "../data/batches.ts";
 import { SeededRandom } from "../data/prng.ts";
 import type { Classifier } from "../models/classifier.ts";
-import type { ActivationPlan } from "../selective/plan.ts";
+import type { ActivationPlan } from "../selective/peak_estimate.ts";
 import { type Device, memory, releaseMemory, resetPeakMemory } from "../torch/mod.ts";
 import { evaluate, labelsOf, type Metrics } from "./evaluate.ts";
 import { nextTask } from "./next_task.ts";

@@ -24,7 +24,16 @@ Deno.test("a worker measures steps whose bytes do not change from the second on"
 
 Deno.test("peers take part where there is a Python, in bf16 where that is asked for", () => {
   const own = contestants({ peers: false, bf16: false });
-  assert.deepEqual(own, ["full", "store", "recompute", "in_backward", "lora", "recompute_bf16", "lora_bf16"]);
+  assert.deepEqual(own, [
+    "full",
+    "store",
+    "recompute",
+    "in_backward",
+    "lora",
+    "lora_store",
+    "recompute_bf16",
+    "lora_bf16",
+  ]);
   assert.equal(contestants({ peers: true, bf16: false })[0], "hf_full");
   const all = contestants({ peers: true, bf16: true });
   assert.equal(new Set(all.map(titleOf)).size, all.length);

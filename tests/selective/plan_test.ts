@@ -11,7 +11,9 @@ import {
   trainedParameters,
 } from "../../mod.ts";
 import type { Precision } from "../../src/selective/gradients.ts";
-import { type ActivationPlan, estimatePeak, planActivations, type PlannedStep } from "../../src/selective/plan.ts";
+import { type ActivationPlan, estimatePeak } from "../../src/selective/peak_estimate.ts";
+import { planActivations } from "../../src/selective/plan.ts";
+import type { PlannedStep } from "../../src/selective/step_shape.ts";
 import { measureMemory } from "../../src/train/profile_memory.ts";
 import { ProfiledStep } from "../../src/train/profiled_step.ts";
 import { randomBert, type RandomBertOptions } from "../support/random_bert.ts";
@@ -22,7 +24,7 @@ const sizes = { hiddenSize, numHiddenLayers, intermediateSize: 512 };
 
 function stepOf(k: SelectionSize, length = 128, changes: Partial<PlannedStep> = {}): PlannedStep {
   const lengths = new Array<number>(batchSize).fill(length);
-  return { lengths, k, precision: "float32", optimizerInBackward: false, memoryBudget: null, ...changes };
+  return { lengths, k, precision: "float32", optimizerInBackward: false, ...changes };
 }
 
 /** The most bytes that lived in the second of two steps; the first makes the optimizer's state. */
@@ -88,7 +90,7 @@ Deno.test("without a budget, recompute where it costs less than 15 % of a step",
   const cases = [[4, 8, 128], [8, 8, 128], [8, 64, 128], [6, 8, 128], [6, 1, 128]] as const;
   const chosen = cases.map(([width, k, length]) => {
     using classifier = randomBert({ ...sizes, intermediateSize: width * hiddenSize });
-    const { activations } = planActivations(classifier.model, stepOf(k, length));
+    const { activations } = planActivations(classifier.model, stepOf(k, length), null);
     assert.equal(
       activations === "recompute",
       shareOfRecomputing(width, k, length) < 0.15,
@@ -107,7 +109,7 @@ Deno.test("the tighter the budget, the less is kept, until nothing fits; what is
     const full = estimatePeak(model, unlimited, store);
     const chosen: ActivationPlan[] = [];
     let memoryBudget = full;
-    const plan = (): ActivationPlan => planActivations(model, { ...unlimited, memoryBudget });
+    const plan = (): ActivationPlan => planActivations(model, unlimited, memoryBudget);
     assert.throws(
       () => {
         for (; memoryBudget > 0; memoryBudget = estimatePeak(model, unlimited, chosen.at(-1) ?? store) - 1) {

@@ -1,0 +1,93 @@
+// The sizes of a training step that its bytes and multiplications follow from.
+
+import type { Backbone, SequenceClassifier } from "../models/contract.ts";
+import { type Module, namedParameters } from "../nn/module.ts";
+import { hasBfloat16Arithmetic } from "../torch/mod.ts";
+import { defaultRowsPerBlock } from "./batch.ts";
+import type { Precision } from "./gradients.ts";
+import { isStateKept, type KeptStates } from "./kept_states.ts";
+import { selectionCount, type SelectionSize } from "./positions.ts";
+
+/** The step whose sizes are asked for: its largest batch, and how it is made. */
+export interface PlannedStep {
+  /** Tokens of each sequence. */
+  readonly lengths: readonly number[];
+  readonly k: SelectionSize;
+  readonly precision: Precision;
+  readonly optimizerInBackward: boolean;
+}
+
+/** The sizes that the bytes and multiplications of a step follow from. */
+export interface Shape {
+  readonly layers: number;
+  /** The lowest layer that trains: -1 when the embeddings do, the number of layers when only the head does. */
+  readonly lowest: number;
+  readonly size: number;
+  readonly inner: number;
+  readonly heads: number;
+  readonly hasDropout: boolean;
+  readonly selected: number;
+  readonly rest: number;
+  readonly longest: number;
+  readonly blockRows: number;
+  readonly weightBytes: number;
+  readonly elementBytes: number;
+  /** Of an element's copy in the type that is multiplied; 0 where that is its own. */
+  readonly copyBytes: number;
+}
+
+/** The sizes of a step of this model. */
+export function shapeOf(model: SequenceClassifier, { lengths, k, precision }: PlannedStep): Shape {
+  const { backbone } = model;
+  const rows = sum(lengths);
+  const selected = sum(lengths.map((length) => selectionCount(length, k)));
+  const weightBytes = backbone.dtype === "float64" ? 8 : 4;
+  const isNarrow = precision === "bf16";
+  return {
+    layers: backbone.layers.length,
+    lowest: lowestTrained(backbone),
+    size: backbone.hiddenSize,
+    inner: backbone.intermediateSize,
+    heads: backbone.numAttentionHeads,
+    hasDropout: backbone.attentionDropout.probability > 0,
+    selected,
+    rest: rows - selected,
+    longest: Math.max(...lengths),
+    blockRows: Math.min(rows, Math.max(defaultRowsPerBlock(backbone.device), ...lengths)),
+    weightBytes,
+    elementBytes: isNarrow ? 2 : weightBytes,
+    copyBytes: isNarrow && !hasBfloat16Arithmetic(backbone.device) ? 4 : 0,
+  };
+}
+
+/** The lowest layer that is trained: -1 when the embeddings are, the number of layers when only the head is. */
+export function lowestTrained({ embeddings, layers }: Backbone): number {
+  if (trainedBytes(embeddings) > 0) return -1;
+  const lowest = layers.findIndex((layer) => trainedBytes(layer) > 0);
+  return lowest < 0 ? layers.length : lowest;
+}
+
+/** The bytes of the parameters that train. */
+export function trainedBytes(part: Module): number {
+  return sum([...namedParameters(part).values()].map((each) => each.requiresGrad ? each.byteLength : 0));
+}
+
+/** Whether recompute keeps the input of this layer at the rest. */
+export function keepsRest({ lowest, layers }: Shape, keptStates: KeptStates, index: number): boolean {
+  return index > 0 && index === lowest || isStateKept(keptStates, index, layers);
+}
+
+/** From 0 on. */
+export function layerNumbers({ layers }: Shape): number[] {
+  return Array.from({ length: layers }, (_, index) => index);
+}
+
+/** Those that backward goes through. */
+export function trainedLayers(shape: Shape): number[] {
+  return layerNumbers(shape).filter((index) => index >= shape.lowest);
+}
+
+/** The sum of numbers. */
+export function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
