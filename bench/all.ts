@@ -9,7 +9,6 @@ import { writeTables } from "./tables.ts";
 
 const benchmarks: readonly (readonly [name: keyof Results, script: string, ...flags: string[]])[] = [
   ["boxed_call", "boxed_call.ts"],
-  ["step_minilm", "step.ts", "--model", "minilm"],
   ["step_bert_base", "step.ts"],
   ["step_cola", "step.ts", "--batch-size", "64", "--lengths", "cola", "--k", "8"],
   ["growth", "growth.ts"],

@@ -72,7 +72,6 @@ export interface Results {
   readonly boxed_call: BoxedCallResult;
   readonly step_bert_base: StepResult;
   readonly step_cola: StepResult;
-  readonly step_minilm: StepResult;
   readonly growth: GrowthResult;
   readonly demo: SpamDemoResult;
 }

@@ -17,7 +17,6 @@ const tables: Readonly<Record<string, () => string>> = {
   boxed_call: () => describe(readResult("boxed_call"), boxedCallTable),
   step_bert_base: () => describe(readResult("step_bert_base"), stepTable),
   step_cola: () => describe(readResult("step_cola"), stepTable),
-  step_minilm: () => describe(readResult("step_minilm"), stepTable),
   targets: () => describe(readResult("step_bert_base"), targetTable),
   growth_batch_size: () => growthOf((growth) => growthTable(growth, "batchSize")),
   growth_length: () => growthOf((growth) => growthTable(growth, "length")),
