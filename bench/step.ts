@@ -127,14 +127,15 @@ export function stepTable({ reference, contestants }: StepResult): string {
   );
 }
 
-// The contestants of an earlier run with the same settings stay, unless they were measured again: each one's time is
-// relative to the reference in its own group.
+// The contestants of an earlier run with the same settings stay, the reference too; others that were measured again are
+// replaced. Each one's time is relative to the reference in its own group.
 function addedTo(path: string, result: StepResult): StepResult {
   const earlier = JSON.parse(Deno.readTextFileSync(path)) as StepResult;
   if (JSON.stringify(earlier.settings) !== JSON.stringify(result.settings)) {
     throw new Error(`${path} has other settings: ${JSON.stringify(earlier.settings)}`);
   }
-  const measured = new Map([...earlier.contestants, ...result.contestants].map((each) => [each.name, each]));
+  const added = result.contestants.filter(({ name }) => name !== result.reference);
+  const measured = new Map([...earlier.contestants, ...added].map((each) => [each.name, each]));
   return { ...result, contestants: inOrder([...measured.values()]) };
 }
 

@@ -50,10 +50,10 @@ function growthOf(table: (growth: GrowthResult) => string): string {
 
 function memoryTable({ contestants }: StepResult): string {
   return markdownTable(
-    ["Fine-tuning", "Activations, MiB", "Peak of a step, MiB", "Time of a step, s"],
+    ["Fine-tuning", "Activations, MiB", "Peak of a step, MiB", "Time of a step, relative"],
     contestants.filter(({ name }) => shown.includes(name)).map((
-      { name, activationBytes, peakBytes, stepSeconds },
-    ) => [titleOf(name), mebibytes(activationBytes), mebibytes(peakBytes), stepSeconds.toFixed(1)]),
+      { name, activationBytes, peakBytes, relativeTime },
+    ) => [titleOf(name), mebibytes(activationBytes), mebibytes(peakBytes), relativeTime.toFixed(2)]),
   );
 }
 
