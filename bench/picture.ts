@@ -16,8 +16,8 @@ export const shown: readonly ContestantName[] = [
   "lora",
 ];
 
-const width = 800;
-const chart = { left: 330, right: 700, top: 88, barHeight: 36, gap: 16 } as const;
+const width = 840;
+const chart = { left: 366, right: 736, top: 88, barHeight: 36, gap: 16 } as const;
 
 interface Segment {
   readonly name: string;
