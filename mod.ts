@@ -93,7 +93,7 @@ export { lossOf } from "./src/train/loss.ts";
 export { type ProfileOptions, profileStep } from "./src/train/profile.ts";
 export type { MakeClassifier } from "./src/train/profile_measure.ts";
 export type { BytesByUse, PieceMemory } from "./src/train/profile_memory.ts";
-export type { Piece, StepPhase } from "./src/train/profiled_step.ts";
+export type { Piece, StepPhase } from "./src/train/pieces.ts";
 export type {
   PeakProfile,
   PhaseProfile,

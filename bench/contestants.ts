@@ -1,8 +1,7 @@
 // Everyone who takes part in the measurement of a training step: Fewtune's ways to train, and the peers.
 
 import type { ActivationMode } from "../mod.ts";
-import type { Lengths } from "./lengths.ts";
-import { lengthsOf } from "./lengths.ts";
+import { type Lengths, lengthsOf } from "./lengths.ts";
 import type { ModelSize } from "./model_sizes.ts";
 import type { WorkerSettings } from "./step_worker.ts";
 import { startStepper, type Stepper } from "./stepper.ts";

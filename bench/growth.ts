@@ -3,8 +3,7 @@
 import { parseArgs } from "node:util";
 import { contestantNames, start, type Work } from "./contestants.ts";
 import { markdownTable, mebibytes } from "./markdown.ts";
-import { modelName, type ModelSize, modelSizes } from "./model_sizes.ts";
-import type { ModelName } from "./model_sizes.ts";
+import { type ModelName, modelName, type ModelSize, modelSizes } from "./model_sizes.ts";
 import { count } from "./options.ts";
 import { describeOrigin, median, type Origin, writeResult } from "./results.ts";
 import { secondsOf } from "./stepper.ts";

@@ -7,8 +7,14 @@ import { markdownTable, mebibytes } from "./markdown.ts";
 import { modelName, modelSizes } from "./model_sizes.ts";
 import { count, lengthsOption } from "./options.ts";
 import { packageVersions, peerPackages } from "./python.ts";
-import { type ContestantResult, describeOrigin, median, type StepResult, type StepSettings } from "./results.ts";
-import { writeResult } from "./results.ts";
+import {
+  type ContestantResult,
+  describeOrigin,
+  median,
+  type StepResult,
+  type StepSettings,
+  writeResult,
+} from "./results.ts";
 import { type MeasuredStep, secondsOf, type Stepper } from "./stepper.ts";
 
 type Step = MeasuredStep & { readonly seconds: number; readonly relativeTime: number };

@@ -46,7 +46,9 @@ struct Linear : torch::autograd::Function<Linear> {
       const at::Tensor by_rows = in_rows(gradient).t().mm(in_rows(activated(input, gelu).to(type)));
       of_weight = by_rows.to(weight.scalar_type());
     }
-    if (context->saved_data["has_bias"].toBool() && context->needs_input_grad(2)) of_bias = in_rows(gradient).sum(0, false, weight.scalar_type());
+    if (context->saved_data["has_bias"].toBool() && context->needs_input_grad(2)) {
+      of_bias = in_rows(gradient).sum(0, false, weight.scalar_type());
+    }
     if (context->needs_input_grad(0)) {
       of_input = gradient.matmul(weight.to(type)).to(input.scalar_type());
       if (!gelu.empty()) at::gelu_backward_out(of_input, of_input, input, gelu);

@@ -11,7 +11,7 @@ import { folderName, threadCount, wholeNumber } from "./option_values.ts";
 import { mebibytes, print, printFacts } from "./output.ts";
 import { humanText } from "./predict.ts";
 import { showSetupProgress } from "./setup_progress.ts";
-import { precisionOption } from "./step_options.ts";
+import * as stepOptions from "./step_options.ts";
 import { endIfInterrupted } from "./train.ts";
 import { showTrainingProgress } from "./training_progress.ts";
 
@@ -21,7 +21,7 @@ export function demoCommand(): CommandUnknownOpts {
     .description("fine-tune MiniLM on real e-mails, from nothing")
     .option("--output-dir <dir>", "new folder for the model (default: out/demo, out/demo-2, ...)", folderName)
     .option("--max-steps <count>", "stop after so many steps (default: 80)", wholeNumber(1))
-    .addOption(precisionOption)
+    .addOption(stepOptions.precision)
     .option("--threads <count>", "threads on the CPU (default: LibTorch's choice)", threadCount)
     .action(async ({ outputDir = freeFolder("out/demo"), maxSteps, precision, threads }) => {
       checkOutputFolder(outputDir);

@@ -11,30 +11,11 @@ import { readJsonObject } from "../models/config.ts";
 import { loadClassifier } from "../methods/load.ts";
 import type { ParameterOptions } from "../nn/module.ts";
 import { profileStep } from "../train/profile.ts";
-import {
-  deviceName,
-  nameList,
-  positiveNumber,
-  seedNumber,
-  selectionSize,
-  threadCount,
-  wholeNumber,
-} from "./option_values.ts";
+import { deviceName, seedNumber, threadCount, wholeNumber } from "./option_values.ts";
 import { print } from "./output.ts";
 import { profileTable } from "./profile_table.ts";
 import { showSetupProgress } from "./setup_progress.ts";
-import {
-  activationsOption,
-  freezeLayersFlag,
-  kFlag,
-  loraAlphaFlag,
-  loraRankFlag,
-  loraTargetsFlag,
-  memoryBudgetOption,
-  methodFlag,
-  optimizerInBackwardFlag,
-  precisionOption,
-} from "./step_options.ts";
+import * as stepOptions from "./step_options.ts";
 import { showTrainingProgress } from "./training_progress.ts";
 
 /** The command `profile`. */
@@ -54,17 +35,17 @@ export function profileCommand(): CommandUnknownOpts {
       new Option("--lengths <kind>", "all sequences of the maximum length, or lengths like those of CoLA's sentences")
         .choices(["fixed", "cola"] as const).default("fixed" as const),
     )
-    .option(...methodFlag)
-    .option(...kFlag, selectionSize)
-    .option(...loraRankFlag, wholeNumber(1))
-    .option(...loraAlphaFlag, positiveNumber)
-    .option(...loraTargetsFlag, nameList)
-    .option(...freezeLayersFlag, wholeNumber(0))
-    .addOption(activationsOption)
-    .addOption(memoryBudgetOption)
-    .addOption(precisionOption)
+    .addOption(stepOptions.method)
+    .addOption(stepOptions.k)
+    .addOption(stepOptions.loraRank)
+    .addOption(stepOptions.loraAlpha)
+    .addOption(stepOptions.loraTargets)
+    .addOption(stepOptions.freezeLayers)
+    .addOption(stepOptions.activations)
+    .addOption(stepOptions.memoryBudget)
+    .addOption(stepOptions.precision)
     .addOption(new Option("--optimizer <name>", "what updates the weights").choices(["adamw"]).default("adamw"))
-    .option(...optimizerInBackwardFlag)
+    .addOption(stepOptions.optimizerInBackward)
     .option("--steps <count>", "steps whose time is measured, after two others", wholeNumber(1), 5)
     .option("--seed <number>", "of the weights, tokens, lengths, positions and dropout", seedNumber, 0)
     .option("--threads <count>", "threads on the CPU (default: LibTorch's choice)", threadCount)

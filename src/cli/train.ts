@@ -5,30 +5,10 @@ import { poolings } from "../models/contract.ts";
 import { fineTune, type FineTuneResult } from "../train/fine_tune.ts";
 import { clippings } from "../train/train_options.ts";
 import { InterruptedError, type Interrupts, listenToInterrupts } from "./interrupt.ts";
-import {
-  deviceName,
-  folderName,
-  nameList,
-  positiveNumber,
-  seedNumber,
-  selectionSize,
-  threadCount,
-  wholeNumber,
-} from "./option_values.ts";
+import { deviceName, folderName, positiveNumber, seedNumber, threadCount, wholeNumber } from "./option_values.ts";
 import { mebibytes, metricFacts, printFacts } from "./output.ts";
 import { showSetupProgress } from "./setup_progress.ts";
-import {
-  activationsOption,
-  freezeLayersFlag,
-  kFlag,
-  loraAlphaFlag,
-  loraRankFlag,
-  loraTargetsFlag,
-  memoryBudgetOption,
-  methodFlag,
-  optimizerInBackwardFlag,
-  precisionOption,
-} from "./step_options.ts";
+import * as stepOptions from "./step_options.ts";
 import { showTrainingProgress } from "./training_progress.ts";
 
 /** The command `train`. */
@@ -46,20 +26,20 @@ export function trainCommand(): CommandUnknownOpts {
       new Option("--task <task>", "what to learn (default: classification, unless labels are decimal numbers)")
         .choices(["classification", "regression"] as const),
     )
-    .option(...methodFlag)
-    .option(...kFlag, selectionSize)
-    .option(...loraRankFlag, wholeNumber(1))
-    .option(...loraAlphaFlag, positiveNumber)
-    .option(...loraTargetsFlag, nameList)
-    .option(...freezeLayersFlag, wholeNumber(0))
+    .addOption(stepOptions.method)
+    .addOption(stepOptions.k)
+    .addOption(stepOptions.loraRank)
+    .addOption(stepOptions.loraAlpha)
+    .addOption(stepOptions.loraTargets)
+    .addOption(stepOptions.freezeLayers)
     .addOption(
       new Option("--pooling <pooling>", "what the head reads: the mean over the positions, the first, or the last")
         .choices(poolings).default("mean" as const),
     )
-    .addOption(activationsOption)
-    .addOption(memoryBudgetOption)
-    .addOption(precisionOption)
-    .option(...optimizerInBackwardFlag)
+    .addOption(stepOptions.activations)
+    .addOption(stepOptions.memoryBudget)
+    .addOption(stepOptions.precision)
+    .addOption(stepOptions.optimizerInBackward)
     .option("--batch-size <count>", "texts in a step", wholeNumber(1), 32)
     .option("--gradient-accumulation <count>", "micro-batches that a step is cut into", wholeNumber(1), 1)
     .option("--max-grad-norm <norm>", "clip gradients to this norm (default: none)", positiveNumber)

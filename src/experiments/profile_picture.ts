@@ -2,7 +2,7 @@
 
 import { median } from "../metrics/median.ts";
 import type { BytesByUse } from "../train/profile_memory.ts";
-import type { StepPhase } from "../train/profiled_step.ts";
+import type { StepPhase } from "../train/pieces.ts";
 import type { PieceProfile, ProfileSettings, StepProfile } from "../train/step_profile.ts";
 import { faint, ink, legend, line, mebibytes, rectangle, round, svgDocument, text } from "./svg.ts";
 

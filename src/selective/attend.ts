@@ -29,28 +29,41 @@ export interface LayerRun {
   readonly onWork?: ((kind: "restForward" | "selectedForward") => void) | undefined;
 }
 
-/** Queries, keys and values of rows, `[N, d]` each. */
-export interface Projected {
-  readonly query: Tensor;
+/** Keys and values of rows, `[N, d]` each, or in heads. */
+export interface Keys {
   readonly key: Tensor;
   readonly value: Tensor;
 }
 
+/** Queries, keys and values of rows, `[N, d]` each. */
+export interface Projected extends Keys {
+  readonly query: Tensor;
+}
+
 /** Keys and values of a block's rest, `[count, d]` each: constants for backward. Null where the block has no rest. */
-export type RestKeys = Omit<Projected, "query"> | null;
+export type RestKeys = Keys | null;
 
 /** Queries, keys and values of the selected rows, with gradients where they are on. */
 export function projectSelected({ layer, batch }: LayerRun, hidden: Tensor): Projected {
   return scope(() => {
     const input = layer.attentionInput(hidden);
-    const projected = {
-      query: layer.query.forward(input),
-      key: layer.key.forward(input),
-      value: layer.value.forward(input),
-    };
-    stopGradients(batch, projected.key, projected.value);
-    return projected;
+    return { query: layer.query.forward(input), ...selectedKeys(layer, batch, input) };
   });
+}
+
+/** Their keys and values alone. */
+export function projectSelectedKeys({ layer, batch }: LayerRun, hidden: Tensor): Keys {
+  return scope(() => selectedKeys(layer, batch, layer.attentionInput(hidden)));
+}
+
+function selectedKeys(layer: TransformerLayer, batch: PackedBatch, input: Tensor): Keys {
+  const keys = keysOf(layer, input);
+  stopGradients(batch, keys.key, keys.value);
+  return keys;
+}
+
+function keysOf(layer: TransformerLayer, input: Tensor): Keys {
+  return { key: layer.key.forward(input), value: layer.value.forward(input) };
 }
 
 /** Sets the gradient to zero, in a batch for masked mode, at the rows that are not selected. */
@@ -63,12 +76,7 @@ export function stopGradients(batch: PackedBatch, ...tensors: readonly Tensor[])
 /** Keys and values of a block's rest, made of the layer's input `[N_rest, d]`. */
 export function projectRest({ layer }: LayerRun, block: Block, rest: Tensor | null): RestKeys {
   if (rest === null || block.rest.count === 0) return null;
-  return noGrad(() =>
-    scope(() => {
-      const input = layer.attentionInput(rowsOf(rest, block.rest));
-      return { key: layer.key.forward(input), value: layer.value.forward(input) };
-    })
-  );
+  return noGrad(() => scope(() => keysOf(layer, layer.attentionInput(rowsOf(rest, block.rest)))));
 }
 
 /** What {@linkcode attend} works on. */
@@ -86,23 +94,46 @@ export interface Attending<Result> {
 export function attend<Result>(run: LayerRun, { projected, rest, restOutput, keep }: Attending<Result>): Result[] {
   return run.batch.layout.blocks.map((block) =>
     scope(() => {
-      const restKeys = projectRest(run, block, rest);
-      const { key, value } = joinKeys(run, block, projected, restKeys);
-      if (rest !== null && restOutput !== null && block.rest.count > 0) {
-        noGrad(() => runRest(run, block, { key, value }, { input: rest, output: restOutput }));
-      }
+      const { joined, restKeys } = runRest(run, block, projected, { input: rest, output: restOutput });
       run.onWork?.("restForward");
-      const result = keep(() => attendSelected(run, block, { ...projected, key, value }), restKeys, block);
+      const result = keep(() => attendSelected(run, block, { ...projected, ...joined }), restKeys, block);
       run.onWork?.("selectedForward");
       return result;
     })
   );
 }
 
-type InHeads = Omit<Projected, "query">;
+/** Runs the whole layer for the rest alone. */
+export function forwardRest(run: LayerRun, keys: Keys, rest: RestStates): void {
+  for (const block of run.batch.layout.blocks) scope(() => void runRest(run, block, keys, rest));
+}
+
+/** The layer's input at the rest, and where its output goes; null: there is none, nothing reads it. */
+export interface RestStates {
+  readonly input: Tensor | null;
+  readonly output: Tensor | null;
+}
+
+interface RestRun {
+  /** Keys and values of the block's sequences, in heads. */
+  readonly joined: Keys;
+  readonly restKeys: RestKeys;
+}
+
+function runRest(run: LayerRun, block: Block, keys: Keys, { input, output }: RestStates): RestRun {
+  if (input === null || block.rest.count === 0) return { joined: joinKeys(run, block, keys, null), restKeys: null };
+  return scope(() => {
+    const rows = rowsOf(input, block.rest);
+    const normed = noGrad(() => run.layer.attentionInput(rows));
+    const restKeys = noGrad(() => keysOf(run.layer, normed));
+    const joined = joinKeys(run, block, keys, restKeys);
+    if (output !== null) noGrad(() => finishRest(run, block, joined, { rows, normed, output }));
+    return { joined, restKeys };
+  });
+}
 
 // Keys and values of a block's sequences in heads: first the selected positions', then the rest's.
-function joinKeys({ model }: LayerRun, block: Block, projected: Omit<Projected, "query">, rest: RestKeys): InHeads {
+function joinKeys({ model }: LayerRun, block: Block, keys: Keys, rest: RestKeys): Keys {
   const heads = model.numAttentionHeads;
   const join = (selected: Tensor, others: Tensor | undefined): Tensor =>
     scope(() => {
@@ -110,20 +141,25 @@ function joinKeys({ model }: LayerRun, block: Block, projected: Omit<Projected, 
       if (others === undefined) return first;
       return cat([first, splitHeads(toRectangle(others, block.rest), heads)], 2);
     });
-  return { key: join(projected.key, rest?.key), value: join(projected.value, rest?.value) };
+  return { key: join(keys.key, rest?.key), value: join(keys.value, rest?.value) };
 }
 
-function runRest(
+interface RestRows {
+  readonly rows: Tensor;
+  /** What queries are made of. */
+  readonly normed: Tensor;
+  readonly output: Tensor;
+}
+
+function finishRest(
   { model, layer, random }: LayerRun,
   block: Block,
-  { key, value }: InHeads,
-  { input, output }: { readonly input: Tensor; readonly output: Tensor },
+  { key, value }: Keys,
+  { rows, normed, output }: RestRows,
 ): void {
   scope(() => {
-    const rows = rowsOf(input, block.rest);
     const context = scope(() => {
-      const query = layer.query.forward(layer.attentionInput(rows));
-      const inHeads = splitHeads(toRectangle(query, block.rest), model.numAttentionHeads);
+      const inHeads = splitHeads(toRectangle(layer.query.forward(normed), block.rest), model.numAttentionHeads);
       const options = { bias: block.restBias, dropout: model.attentionDropout, random: random?.rest ?? null };
       return fromRectangle(attention(inHeads, key, value, options), block.rest);
     });

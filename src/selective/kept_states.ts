@@ -27,7 +27,14 @@ export function checkKeptStates(states: KeptStates): void {
   }
 }
 
-/** Whether the input of `layer`, one of `layers`, is kept. */
-export function isStateKept({ from, every }: KeptStates, layer: number, layers: number): boolean {
-  return layer > 0 && layer >= from && (layers - 1 - layer) % every === 0;
+/**
+ * Whether the input of `layer`, one of `layers`, is kept. That of the lowest one that is trained always is, since
+ * backward does not rebuild what is below.
+ */
+export function isStateKept(
+  { from, every }: KeptStates,
+  layer: number,
+  { layers, lowest }: { readonly layers: number; readonly lowest: number },
+): boolean {
+  return layer > 0 && (layer === lowest || layer >= from && (layers - 1 - layer) % every === 0);
 }

@@ -1,7 +1,7 @@
 // The sizes of a training step that its bytes and multiplications follow from.
 
 import type { Backbone, SequenceClassifier } from "../models/contract.ts";
-import { type Module, namedParameters } from "../nn/module.ts";
+import { type Module, trainedParameters } from "../nn/module.ts";
 import { hasBfloat16Arithmetic } from "../torch/mod.ts";
 import { defaultRowsPerBlock } from "./batch.ts";
 import type { Precision } from "./gradients.ts";
@@ -62,19 +62,19 @@ export function shapeOf(model: SequenceClassifier, { lengths, k, precision }: Pl
 
 /** The lowest layer that is trained: -1 when the embeddings are, the number of layers when only the head is. */
 export function lowestTrained({ embeddings, layers }: Backbone): number {
-  if (trainedBytes(embeddings) > 0) return -1;
-  const lowest = layers.findIndex((layer) => trainedBytes(layer) > 0);
-  return lowest < 0 ? layers.length : lowest;
+  const isTrained = (part: Module): boolean => trainedParameters(part).length > 0;
+  const lowest = layers.findIndex(isTrained);
+  return isTrained(embeddings) ? -1 : lowest < 0 ? layers.length : lowest;
 }
 
 /** The bytes of the parameters that train. */
 export function trainedBytes(part: Module): number {
-  return sum([...namedParameters(part).values()].map((each) => each.requiresGrad ? each.byteLength : 0));
+  return sum(trainedParameters(part).map(({ byteLength }) => byteLength));
 }
 
 /** Whether recompute keeps the input of this layer at the rest. */
 export function keepsRest({ lowest, layers }: Shape, keptStates: KeptStates, index: number): boolean {
-  return index > 0 && index === lowest || isStateKept(keptStates, index, layers);
+  return isStateKept(keptStates, index, { layers, lowest });
 }
 
 /** From 0 on. */

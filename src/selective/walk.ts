@@ -18,17 +18,20 @@ import {
 import {
   attend,
   attendBackward,
+  forwardRest,
   type HiddenStates,
   joinRows,
   type LayerRun,
   projectRest,
   projectSelected,
+  projectSelectedKeys,
   type RestKeys,
 } from "./attend.ts";
 import type { PackedBatch } from "./batch.ts";
 import { poolBackward, poolRows } from "./forward.ts";
 import type { GradientOptions, Work } from "./gradients.ts";
 import { isStateKept, usualKeptStates } from "./kept_states.ts";
+import type { Block } from "./layout.ts";
 import { lowestTrained } from "./step_shape.ts";
 
 /** What a layer's backward step needs. What is null is built again. */
@@ -45,7 +48,10 @@ interface Kept {
   readonly states: RandomStates;
 }
 
-/** Dropout's states: of the selected rows before and after attention, of the rest before the layer. */
+/**
+ * Dropout's states, those that backward goes back to: of the selected rows before and after attention, of the rest
+ * before the layer.
+ */
 interface RandomStates {
   readonly attention: Uint8Array | undefined;
   readonly tail: Uint8Array | undefined;
@@ -102,11 +108,13 @@ export class Walk {
   #forwardLayer(layer: TransformerLayer, input: HiddenStates, index: number): HiddenStates {
     const isTrained = index >= this.#lowest;
     const isStored = isTrained && this.#isStored;
-    const [attention, restState] = [this.#state("selected"), this.#state("rest")];
+    const isRebuilt = isTrained && !this.#isStored;
+    const attention = isTrained ? this.#state("selected") : undefined;
+    const restState = isRebuilt ? this.#state("rest") : undefined;
     const isLast = index === this.#model.backbone.layers.length - 1;
     const rest = input.rest !== null && !isLast ? emptyLike(input.rest) : null;
     const { context, restKeys } = this.#attend(layer, input, { restOutput: rest, keepsRestKeys: isStored, index });
-    const tail = this.#state("selected");
+    const tail = isRebuilt ? this.#state("selected") : undefined;
     const selected = isStored
       ? withGrad(() => this.#tail(layer, input.selected, context))
       : this.#tail(layer, input.selected, context);
@@ -115,7 +123,7 @@ export class Walk {
       for (const tensor of [context, input.selected, input.rest]) tensor?.dispose();
       return { selected, rest };
     }
-    const keepsRest = !isStored && this.#keepsRest(index);
+    const keepsRest = isRebuilt && this.#keepsRest(index);
     this.#kept.push({
       index,
       layer,
@@ -171,8 +179,7 @@ export class Walk {
   #keepsRest(index: number): boolean {
     const { layers } = this.#model.backbone;
     const { keptStates = usualKeptStates(layers.length) } = this.#options;
-    const isBottom = index > 0 && index === this.#lowest;
-    return isBottom || isStateKept(keptStates, index, layers.length);
+    return isStateKept(keptStates, index, { layers: layers.length, lowest: this.#lowest });
   }
 
   #throughHead(
@@ -238,48 +245,51 @@ export class Walk {
 
   // Takes `gradient`, at the layer's output, over.
   #backThrough(kept: Kept, gradient: Tensor): Tensor | null {
-    const { layer, restKeys, states } = kept;
     return scope(() => {
-      const run = this.#runOf(layer, null);
       const input = this.#selectedInput(kept);
       const atContext = this.#backThroughTail(kept, input, gradient);
-      this.#setState("selected", states.attention);
-      const projected = withGrad(() => projectSelected(run, input));
-      const gradients = attendBackward(
-        run,
-        projected,
-        atContext,
-        (block, index) => restKeys?.[index] ?? projectRest(run, block, kept.input.rest),
-      );
-      for (const each of restKeys ?? []) disposeKeys(each);
-      kept.input.rest?.dispose();
-      for (const name of ["query", "key", "value"] as const) {
-        if (projected[name].requiresGrad) backward(projected[name], { gradient: gradients[name], retainGraph: true });
-        projected[name].dispose();
-        gradients[name].dispose();
-      }
+      if (atContext !== null) this.#backThroughAttention(kept, input, atContext);
       return takeGradient(input);
     });
   }
 
+  // Adds to the gradient of the leaf `input`.
+  #backThroughAttention({ layer, restKeys, states, input: { rest } }: Kept, input: Tensor, atContext: Tensor): void {
+    this.#setState("selected", states.attention);
+    const run = this.#runOf(layer, null);
+    const projected = withGrad(() => projectSelected(run, input));
+    const restKeysOf = (block: Block, index: number): RestKeys => restKeys?.[index] ?? projectRest(run, block, rest);
+    const gradients = attendBackward(run, projected, atContext, restKeysOf);
+    for (const each of restKeys ?? []) disposeKeys(each);
+    rest?.dispose();
+    for (const name of ["query", "key", "value"] as const) {
+      if (projected[name].requiresGrad) backward(projected[name], { gradient: gradients[name], retainGraph: true });
+      projected[name].dispose();
+      gradients[name].dispose();
+    }
+  }
+
   // The gradient at the context; that at the input is added to the leaf's.
-  #backThroughTail(
-    { layer, context: keptContext, output, states, input: { rest } }: Kept,
-    input: Tensor,
-    gradient: Tensor,
-  ): Tensor {
+  #backThroughTail(kept: Kept, input: Tensor, gradient: Tensor): Tensor | null {
     return scope(() => {
-      this.#setState("selected", states.attention);
-      const context = keptContext ??
-        this.#attend(layer, { selected: input, rest }, { restOutput: null, keepsRestKeys: false, index: null }).context;
-      this.#setState("selected", states.tail);
-      const root = output ?? withGrad(() => this.#tail(layer, input, context));
+      const context = kept.context ?? this.#attendAgain(kept, input);
+      const root = kept.output ?? this.#tailAgain(kept, input, context);
       backward(root, { gradient });
       root.dispose();
       gradient.dispose();
-      const atContext = takeGradient(context);
-      return atContext ?? emptyLike(context);
+      return takeGradient(context);
     });
+  }
+
+  #attendAgain({ layer, states }: Kept, input: Tensor): Tensor {
+    this.#setState("selected", states.attention);
+    const hidden = { selected: input, rest: null };
+    return this.#attend(layer, hidden, { restOutput: null, keepsRestKeys: false, index: null }).context;
+  }
+
+  #tailAgain({ layer, states }: Kept, input: Tensor, context: Tensor): Tensor {
+    this.#setState("selected", states.tail);
+    return withGrad(() => this.#tail(layer, input, context));
   }
 
   #selectedInput({ input: { selected } }: Kept): Tensor {
@@ -320,9 +330,9 @@ export class Walk {
     return scope(() => {
       const run = this.#runOf(layer, null);
       const restOutput = emptyLike(rest);
-      const projected = projectSelected(run, this.#selectedInput(kept));
+      const keys = projectSelectedKeys(run, this.#selectedInput(kept));
       this.#setState("rest", states.rest);
-      attend(run, { projected, rest, restOutput, keep: () => null });
+      forwardRest(run, keys, { input: rest, output: restOutput });
       return restOutput;
     });
   }

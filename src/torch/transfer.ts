@@ -70,7 +70,7 @@ function fill(memory: TypedArray, elements: TypedArray | readonly number[]): voi
 /** A copy of a tensor's elements in row-major order; half-width floats come as their 16-bit patterns. */
 export function toTypedArray(tensor: Tensor): TypedArray {
   return scope(() => {
-    const dense = tensor.isSparse ? toDense(tensor) : tensor;
+    const dense = denseOf(tensor);
     const here = contiguous(dense.device === "cpu" ? dense : to(dense, { device: "cpu" }));
     return typedArrayOver(tensor.dtype, here.bytes().slice());
   });
@@ -78,12 +78,14 @@ export function toTypedArray(tensor: Tensor): TypedArray {
 
 /** A copy of a tensor's elements as numbers; integers beyond 2^53 lose their last digits. */
 export function toNumbers(tensor: Tensor): number[] {
-  return scope(() =>
-    Array.from(toTypedArray(to(tensor.isSparse ? toDense(tensor) : tensor, { dtype: "float64" })) as Float64Array)
-  );
+  return scope(() => Array.from(toTypedArray(to(denseOf(tensor), { dtype: "float64" })) as Float64Array));
 }
 
 /** The only element of a tensor. Throws {@linkcode TorchError} when there are more. */
 export function item(tensor: Tensor): number {
   return Number(scalarOf(tensor));
+}
+
+function denseOf(tensor: Tensor): Tensor {
+  return tensor.isSparse ? toDense(tensor) : tensor;
 }

@@ -5,7 +5,7 @@ import type { Classifier } from "../models/classifier.ts";
 import { median } from "../metrics/median.ts";
 import { describeMachine } from "../native/machine.ts";
 import type { OnProgress } from "../native/progress.ts";
-import { namedParameters, parameterBytes } from "../nn/module.ts";
+import { parameterBytes } from "../nn/module.ts";
 import { applyMethod, checkMethod } from "../methods/apply.ts";
 import type { MethodOptions } from "../methods/registry.ts";
 import type { Precision } from "../selective/gradients.ts";
@@ -15,7 +15,7 @@ import { type Device, hasBfloat16Arithmetic, threads } from "../torch/mod.ts";
 import type { AdamWOptions } from "./adamw.ts";
 import { selectionSize } from "./fine_tune.ts";
 import { type MakeClassifier, measureContext, measureMaking, measureSteps } from "./profile_measure.ts";
-import { type Piece, type StepPhase, stepPhases } from "./profiled_step.ts";
+import { type Piece, type StepPhase, stepPhases } from "./pieces.ts";
 import { planOf } from "./step.ts";
 import { checkTrainOptions, type TrainOptions } from "./train_options.ts";
 import type { PeakProfile, PhaseProfile, PieceProfile, ProfileSettings, StepProfile } from "./step_profile.ts";
@@ -81,16 +81,19 @@ export async function profileStep(
   applyMethod(classifier, chosen.method, options);
   const plan = planOf(classifier, chosen.lengths.toSorted((a, b) => b - a), chosen);
   const settings = { ...chosen, ...plan };
-  const { stepMemory, optimizerBytes, times } = await measureSteps(classifier, made.outsideBytes, settings);
+  const { stepMemory, optimizerBytes, trainableParameters, times } = await measureSteps(
+    classifier,
+    made.outsideBytes,
+    settings,
+  );
   const timeline = stepMemory.pieces.map((piece, index) => ({
     ...piece,
     ms: median(times.map((step) => step[index] ?? NaN)),
   }));
   const peak = peakOf(timeline, model.backbone.layers.length);
-  const trainable = namedParameters(model).values().filter(({ requiresGrad }) => requiresGrad);
   return {
     settings: describeSettings(classifier, settings),
-    trainableParameters: sum(trainable.map(({ size }) => size).toArray()),
+    trainableParameters,
     weightsBytes: parameterBytes(model),
     gradientBytes: stepMemory.gradientBytes,
     optimizerBytes,

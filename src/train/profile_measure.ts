@@ -59,6 +59,7 @@ export async function measureMaking(make: MakeClassifier, device: Device): Promi
 export interface MeasuredSteps {
   readonly stepMemory: StepMemory;
   readonly optimizerBytes: number;
+  readonly trainableParameters: number;
   /** For each timed step the milliseconds of its pieces. */
   readonly times: readonly (readonly number[])[];
 }
@@ -92,7 +93,8 @@ export async function measureSteps(
     times.push(timesOfPieces(step, classifier.model.backbone.device));
     await told(times.length + 2);
   }
-  return { stepMemory, optimizerBytes: step.optimizer.stateBytes, times };
+  const { optimizerBytes, trainableParameters } = step;
+  return { stepMemory, optimizerBytes, trainableParameters, times };
 }
 
 function timesOfPieces(step: ProfiledStep, device: Device): number[] {

@@ -3,7 +3,8 @@
 import type { Classifier } from "../models/classifier.ts";
 import { namedParameters, parameterBytes } from "../nn/module.ts";
 import { memory, resetPeakMemory, scope, sparseIndices, sparseValues, type Tensor } from "../torch/mod.ts";
-import type { Piece, ProfiledStep } from "./profiled_step.ts";
+import type { Piece } from "./pieces.ts";
+import type { ProfiledStep } from "./profiled_step.ts";
 
 /** Bytes by what they are for. */
 export interface BytesByUse {
@@ -61,7 +62,7 @@ export function measureMemory(step: ProfiledStep, { model }: Classifier, outside
     };
   };
   resetPeakMemory(device);
-  const [resting, weightsBytes, optimizerBytes] = [read(), parameterBytes(model), step.optimizer.stateBytes];
+  const [resting, weightsBytes, optimizerBytes] = [read(), parameterBytes(model), step.optimizerBytes];
   const activationBytes = (at: Reading): number => at.liveBytes - resting.liveBytes - at.gradientBytes;
   const pieces: PieceMemory[] = [];
   let [before, forwardEnd, mostGradients] = [resting, resting, 0];

@@ -16,6 +16,7 @@ import { AdamW } from "./adamw.ts";
 import { clipGradNorm } from "./clip.ts";
 import { labelsOf } from "./evaluate.ts";
 import { lossOf } from "./loss.ts";
+import { phaseOfWork, type TellPiece } from "./pieces.ts";
 import type { TrainOptions } from "./train_options.ts";
 
 /** An example to train on; one without a label is refused. */
@@ -31,20 +32,19 @@ interface MicroBatch {
 /** Makes the steps of a training run. Dispose it to free the optimizer's state. */
 export class Stepper implements Disposable {
   readonly #classifier: Classifier;
-  readonly #options: TrainOptions;
+  readonly #options: Omit<TrainOptions, keyof ActivationPlan>;
   readonly #trained: readonly Tensor[];
   readonly #optimizer: AdamW;
   readonly #positions: Generator;
   readonly #dropout: DropoutRandom;
-  /** What is kept for backward. */
-  readonly plan: ActivationPlan;
+  readonly #plan: ActivationPlan;
   #step = 0;
 
   /**
-   * @param lengths tokens of the longest sequences that a step may have, the longest first
-   * @throws {OptionError} when no parameter is trained, or no step fits the memory budget
+   * @param plan what is kept for backward, whatever the options say of it
+   * @throws {OptionError} when no parameter is trained
    */
-  constructor(classifier: Classifier, lengths: readonly number[], options: TrainOptions) {
+  constructor(classifier: Classifier, plan: ActivationPlan, options: Omit<TrainOptions, keyof ActivationPlan>) {
     const { seed = 0 } = options;
     const { device } = classifier.model.backbone;
     this.#classifier = classifier;
@@ -53,7 +53,7 @@ export class Stepper implements Disposable {
     if (this.#trained.length === 0) {
       throw new OptionError("no parameter of the model requires a gradient: there is nothing to train");
     }
-    this.plan = planOf(classifier, lengths, options);
+    this.#plan = plan;
     this.#optimizer = new AdamW(this.#trained, options);
     this.#positions = new Generator(seed);
     this.#dropout = { selected: new Generator(2 * seed + 1, device), rest: new Generator(2 * seed + 2, device) };
@@ -64,17 +64,24 @@ export class Stepper implements Disposable {
     return this.#trained.reduce((sum, { size }) => sum + size, 0);
   }
 
+  /** The bytes of the optimizer's state. */
+  get optimizerBytes(): number {
+    return this.#optimizer.stateBytes;
+  }
+
   /**
    * Makes a step and returns the mean loss over its examples.
    *
+   * @param tell called at the end of each piece; the pieces are the whole step
    * @throws {TrainingError} when the loss, or the norm of the gradients that are clipped, is not a finite number
    */
-  run(examples: readonly TrainingExample[], learningRate: number): number {
+  run(examples: readonly TrainingExample[], learningRate: number, tell: TellPiece = () => {}): number {
     this.#step++;
     try {
-      const losses = this.#cut(examples).map((part) => scope(() => this.#accumulate(part, learningRate)));
+      const losses = this.#cut(examples).map((part) => scope(() => this.#accumulate(part, learningRate, tell)));
       if (!this.#options.optimizerInBackward) this.#clip();
       this.#optimizer.step(learningRate);
+      tell({ phase: "optimizerStep", layer: null });
       return losses.reduce((sum, loss) => sum + loss, 0);
     } catch (error) {
       for (const parameter of this.#trained) parameter.grad = null;
@@ -104,20 +111,30 @@ export class Stepper implements Disposable {
   }
 
   // Forward and backward: leaves the gradients at the parameters, or uses them up on the way, and returns the loss.
-  #accumulate({ examples, selected, share }: MicroBatch, learningRate: number): number {
+  #accumulate({ examples, selected, share }: MicroBatch, learningRate: number, tell: TellPiece): number {
     const { model, target } = this.#classifier;
     const { precision = "float32", optimizerInBackward = false } = this.#options;
     const batch = packBatch(examples, { selected, ...packingFor(model) });
+    tell({ phase: "batch", layer: null });
     const loss = (logits: Tensor): Tensor => {
       const mean = lossOf(logits, labelsOf(examples), target);
       return share === 1 ? mean : mulScalar(mean, share);
     };
+    let layer = 0;
+    const update = (part: Module): void => {
+      this.#updatePart(part, learningRate);
+      tell({ phase: "optimizerStep", layer });
+    };
     return accumulateGradients(model, batch, loss, {
       random: this.#dropout,
-      ...this.plan,
+      ...this.#plan,
       precision,
       onLoss: (value) => this.#refuseDivergence("the loss", value, true),
-      ...(optimizerInBackward && { onComplete: (part: Module) => this.#updatePart(part, learningRate) }),
+      onWork: (work) => {
+        layer = work.layer;
+        tell({ phase: phaseOfWork[work.kind], layer });
+      },
+      ...(optimizerInBackward && { onComplete: update }),
     });
   }
 

@@ -6,7 +6,7 @@ import type { KeptStates } from "../selective/kept_states.ts";
 import type { SelectionSize } from "../selective/positions.ts";
 import type { Device } from "../torch/mod.ts";
 import type { BytesByUse, PieceMemory } from "./profile_memory.ts";
-import type { Piece, StepPhase } from "./profiled_step.ts";
+import type { Piece, StepPhase } from "./pieces.ts";
 import type { Versions } from "./training_record.ts";
 
 /** The phases of the paper's table 1 (Simoulin et al. 2023), and `batch`. */

@@ -8,7 +8,7 @@ import { type Device, memory, releaseMemory, resetPeakMemory } from "../torch/mo
 import { evaluate, labelsOf, type Metrics } from "./evaluate.ts";
 import { nextTask } from "./next_task.ts";
 import { linearSchedule } from "./schedule.ts";
-import { Stepper, type TrainingExample } from "./step.ts";
+import { planOf, Stepper, type TrainingExample } from "./step.ts";
 import { checkTrainOptions, type TrainOptions } from "./train_options.ts";
 
 /** The examples to train on, and those to evaluate on after each epoch. */
@@ -61,6 +61,7 @@ class Run implements Disposable {
   readonly #options: TrainOptions;
   readonly #batchSize: number;
   readonly #totalSteps: number;
+  readonly #plan: ActivationPlan;
   readonly #stepper: Stepper;
   readonly #order: SeededRandom;
   #step = 0;
@@ -77,7 +78,8 @@ class Run implements Disposable {
     this.#totalSteps = options.maxSteps ?? epochs * Math.ceil(data.train.length / batchSize);
     this.#order = new SeededRandom(seed);
     const longest = data.train.map(({ inputIds }) => inputIds.length).sort((a, b) => b - a);
-    this.#stepper = new Stepper(classifier, longest.slice(0, batchSize), options);
+    this.#plan = planOf(classifier, longest.slice(0, batchSize), options);
+    this.#stepper = new Stepper(classifier, this.#plan, options);
   }
 
   async execute(): Promise<TrainResult> {
@@ -91,7 +93,7 @@ class Run implements Disposable {
       seconds: (performance.now() - started) / 1000,
       peakBytes: memory(this.#device).peakBytes,
       trainableParameters: this.#stepper.trainableParameters,
-      plan: this.#stepper.plan,
+      plan: this.#plan,
       metrics: this.#metrics,
     };
   }

@@ -12,18 +12,14 @@ import {
   train,
   trainedParameters,
   type TrainEvent,
-  type TrainingExample,
   type TrainOptions,
 } from "../../mod.ts";
 import { setTrained } from "../../src/nn/module.ts";
-import { randomBert, randomSequences } from "../support/random_bert.ts";
+import { labelledSequences, randomBert } from "../support/random_bert.ts";
 import { assertNothingLeft } from "../support/torch.ts";
 
 const lengths = [9, 3, 17, 1, 6, 12];
-const examples: TrainingExample[] = randomSequences(lengths).map((sequence, index) => ({
-  ...sequence,
-  label: index % 2,
-}));
+const examples = labelledSequences(lengths);
 
 function trainedKeys({ model }: Classifier): string[] {
   return [...namedParameters(model)].filter(([, tensor]) => tensor.requiresGrad).map(([key]) => key);

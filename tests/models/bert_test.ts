@@ -5,28 +5,15 @@
 // fine-tuning a key's bias has no gradient but rounding noise: 1.3e-7 is reached in float32, 3.5e-16 in float64.
 
 import assert from "node:assert/strict";
-import type { DType } from "../../mod.ts";
+import { assertAgree, type Tolerance } from "../support/agreement.ts";
 import { distance, norm } from "../support/numbers.ts";
 import { cases, compute, loadCase, referenceGradients, sequences } from "../support/small_bert.ts";
 import { assertNothingLeft } from "../support/torch.ts";
-
-interface Tolerance {
-  readonly dtype: DType;
-  readonly gradient: number;
-  readonly zeroGradient: number;
-  readonly loss: number;
-  readonly logits: number;
-}
 
 const tolerances: readonly Tolerance[] = [
   { dtype: "float64", gradient: 6e-8, zeroGradient: 1e-14, loss: 1e-14, logits: 1e-14 },
   { dtype: "float32", gradient: 1.2e-5, zeroGradient: 4e-7, loss: 3.5e-7, logits: 1.7e-6 },
 ];
-
-function assertAgree(name: string, actual: readonly number[], expected: readonly number[], tolerance: number): void {
-  const off = distance(actual, expected) / norm(expected);
-  assert.ok(off <= tolerance, `${name}: ${off} off`);
-}
 
 for (const test of cases) {
   for (const tolerance of tolerances) {

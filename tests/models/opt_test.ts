@@ -5,41 +5,21 @@
 // gradient is zero, a key's bias in full fine-tuning.
 
 import assert from "node:assert/strict";
-import {
-  type Classifier,
-  type DType,
-  loadClassifier,
-  namedParameters,
-  saveClassifier,
-  toNumbers,
-  train,
-} from "../../mod.ts";
+import { type Classifier, loadClassifier, namedParameters, saveClassifier, toNumbers, train } from "../../mod.ts";
+import { assertAgree, type Tolerance } from "../support/agreement.ts";
 import { temporaryFolder } from "../native/fakes.ts";
 import { type Changes, contentsOf, copyCheckpoint } from "../support/checkpoints.ts";
-import { distance, norm } from "../support/numbers.ts";
+import { norm } from "../support/numbers.ts";
 import { randomSequences } from "../support/random_bert.ts";
 import { postNorm, randomOpt } from "../support/random_opt.ts";
 import { compute, smallBertFolder } from "../support/small_bert.ts";
 import { cases, loadCase, referenceGradients, sequences, smallOptFolder } from "../support/small_opt.ts";
 import { assertNothingLeft } from "../support/torch.ts";
 
-interface Tolerance {
-  readonly dtype: DType;
-  readonly gradient: number;
-  readonly zeroGradient: number;
-  readonly loss: number;
-  readonly logits: number;
-}
-
 const tolerances: readonly Tolerance[] = [
   { dtype: "float64", gradient: 6e-8, zeroGradient: 1e-14, loss: 1e-14, logits: 1e-14 },
   { dtype: "float32", gradient: 7.5e-6, zeroGradient: 2e-7, loss: 7e-7, logits: 1.2e-6 },
 ];
-
-function assertAgree(name: string, actual: readonly number[], expected: readonly number[], tolerance: number): void {
-  const off = distance(actual, expected) / norm(expected);
-  assert.ok(off <= tolerance, `${name}: ${off} off`);
-}
 
 for (const test of cases) {
   for (const tolerance of tolerances) {

@@ -1,6 +1,13 @@
 // Random BERTs of any size, and random sequences for them.
 
-import { type Classifier, type Pooling, randomClassifier, type Sequence, type Target } from "../../mod.ts";
+import {
+  type Classifier,
+  type Pooling,
+  randomClassifier,
+  type Sequence,
+  type Target,
+  type TrainingExample,
+} from "../../mod.ts";
 import type { DType } from "../../src/torch/dtype.ts";
 import { SeededRandom } from "../../src/data/prng.ts";
 
@@ -47,4 +54,9 @@ export function randomSequences(lengths: readonly number[], seed = 1): Sequence[
     inputIds: Array.from({ length }, () => 1 + random.below(vocabSize - 1)),
     tokenTypeIds: Array.from({ length }, (_, position) => position * 2 < length ? 0 : 1),
   }));
+}
+
+/** The same as examples of two labels in turn. */
+export function labelledSequences(lengths: readonly number[]): TrainingExample[] {
+  return randomSequences(lengths).map((sequence, index) => ({ ...sequence, label: index % 2 }));
 }

@@ -8,17 +8,13 @@ import {
   toNumbers,
   train,
   type TrainEvent,
-  type TrainingExample,
   type TrainOptions,
 } from "../../mod.ts";
-import { randomBert, randomSequences } from "../support/random_bert.ts";
+import { labelledSequences, randomBert } from "../support/random_bert.ts";
 import { assertClose, assertNothingLeft } from "../support/torch.ts";
 
 const lengths = [9, 3, 17, 1, 6, 12, 30, 4, 11, 8, 2];
-const examples: TrainingExample[] = randomSequences(lengths).map((sequence, index) => ({
-  ...sequence,
-  label: index % 2,
-}));
+const examples = labelledSequences(lengths);
 
 interface Outcome {
   readonly losses: readonly number[];

@@ -16,11 +16,10 @@ import {
   tensorFrom,
   toNumbers,
   train,
-  type TrainingExample,
   type TrainOptions,
 } from "../../mod.ts";
 import { norm } from "../support/numbers.ts";
-import { randomBert, randomSequences } from "../support/random_bert.ts";
+import { labelledSequences, randomBert } from "../support/random_bert.ts";
 import { compute, pack, readFixture, smallBertFolder } from "../support/small_bert.ts";
 import { assertClose, assertNothingLeft } from "../support/torch.ts";
 
@@ -70,10 +69,7 @@ Deno.test("without gradients there is nothing to clip", () => {
   assert.equal(parameter.grad, null);
 });
 
-const examples: TrainingExample[] = randomSequences([9, 3, 17, 5]).map((sequence, index) => ({
-  ...sequence,
-  label: index % 2,
-}));
+const examples = labelledSequences([9, 3, 17, 5]);
 
 function weights({ model }: Classifier): Map<string, number[]> {
   return new Map([...namedParameters(model)].map(([key, parameter]) => [key, toNumbers(parameter)]));

@@ -19,14 +19,11 @@ import {
   type TrainingExample,
   type TrainOptions,
 } from "../../mod.ts";
-import { randomBert, randomSequences } from "../support/random_bert.ts";
+import { labelledSequences, randomBert, randomSequences } from "../support/random_bert.ts";
 import { assertNothingLeft } from "../support/torch.ts";
 
 const lengths = Array.from({ length: 25 }, (_, index) => 2 + (index * 7) % 19);
-const examples: TrainingExample[] = randomSequences(lengths).map((sequence, index) => ({
-  ...sequence,
-  label: index % 2,
-}));
+const examples = labelledSequences(lengths);
 
 function weights({ model }: Classifier): Map<string, number[]> {
   return new Map([...namedParameters(model)].map(([key, parameter]) => [key, toNumbers(parameter)]));
