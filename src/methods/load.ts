@@ -7,7 +7,8 @@ import type { SequenceClassifier } from "../models/contract.ts";
 import { loadCheckpoint, type LoadOptions, sameTarget, savedPooling, savedTarget } from "../models/load.ts";
 import { architectureOf } from "../models/registry.ts";
 import { checkShapes, list, readParameter } from "../models/read_parameter.ts";
-import { openSafetensors, type SafetensorsFile } from "../models/safetensors.ts";
+import { openSafetensors } from "../models/safetensors.ts";
+import type { WeightsFile } from "../models/weights_file.ts";
 import { exists } from "../native/cache.ts";
 import { namedLinears } from "../nn/linear.ts";
 import { setTrained } from "../nn/module.ts";
@@ -72,7 +73,7 @@ async function trainedFor(
 }
 
 // Puts LoRA where the file has it, and reads it and the head; a part of the head may be the base's.
-function readLora({ model, newKeys }: Classifier, config: AdapterConfig, file: SafetensorsFile): void {
+function readLora({ model, newKeys }: Classifier, config: AdapterConfig, file: WeightsFile): void {
   const names = new Map(file.tensors.keys().map((name) => [name.slice(keyPrefix.length), name]));
   makeLora(model, config, names.keys());
   const own = adapterParameters(model);
