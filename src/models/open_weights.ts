@@ -3,11 +3,13 @@
 import { CheckpointError } from "../errors.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { openShards } from "./shards.ts";
+import { openTorchWeights } from "./torch_weights.ts";
 import type { WeightsFile, WeightsOpener } from "./weights_file.ts";
 
 // In the order of preference; a format's index has the name of its file with ".index.json".
 const formats: Readonly<Record<string, WeightsOpener>> = {
   "model.safetensors": openSafetensors,
+  "pytorch_model.bin": openTorchWeights,
 };
 
 /**
