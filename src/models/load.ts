@@ -4,12 +4,13 @@ import { CheckpointError } from "../errors.ts";
 import { initialize } from "../native/load.ts";
 import { disposeModule, initializeParameters, namedParameters, type ParameterOptions } from "../nn/module.ts";
 import { Generator, type Tensor } from "../torch/mod.ts";
-import { Classifier, createModel, outputsOf, poolingsOf, type Target } from "./classifier.ts";
+import { Classifier, createModel, poolingsOf, type Target } from "./classifier.ts";
 import { ConfigReader, readJsonObject } from "./config.ts";
 import type { Architecture, Pooling, SequenceClassifier } from "./contract.ts";
 import { checkShapes, list, readParameter } from "./read_parameter.ts";
 import { architectureOf } from "./registry.ts";
 import { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
+import { checkTied } from "./tied_weights.ts";
 
 /** How a classifier is loaded. */
 export interface LoadOptions extends ParameterOptions {
@@ -41,11 +42,13 @@ export async function loadCheckpoint(folder: string, options: LoadOptions = {}):
   const config = new ConfigReader(`${folder}/config.json`, readJsonObject(`${folder}/config.json`));
   const architecture = architectureOf(config);
   using file = openSafetensors(`${folder}/model.safetensors`);
-  const { target: wanted, pooling = savedPooling(config, architecture), seed = 0, ...where } = options;
-  const target = wanted ?? savedTarget(config);
-  const model = createModel(architecture, config, { numLabels: outputsOf(target), pooling }, where);
+  const saved = savedTarget(config, architecture);
+  const { target: wanted, pooling, seed = 0, ...where } = options;
+  const target = wanted ?? saved;
+  const head = { target, pooling: pooling ?? savedPooling(config, architecture, target) };
+  const model = createModel(architecture, config, head, where);
   try {
-    const keepsHead = wanted === undefined || sameTarget(wanted, savedTarget(config));
+    const keepsHead = sameTarget(target, saved);
     const newKeys = fillParameters({ model, architecture, file, keepsHead }, seed, config);
     const lacking = newKeys.filter((key) => !isHeadKey(key, architecture));
     if (lacking.length > 0) {
@@ -61,15 +64,23 @@ export async function loadCheckpoint(folder: string, options: LoadOptions = {}):
   }
 }
 
-/** What the head of a checkpoint reads, as its config.json says. */
-export function savedPooling(config: ConfigReader, architecture: Architecture): Pooling {
+/** What the head of a checkpoint that predicts `target` reads, as its config.json says. */
+export function savedPooling(config: ConfigReader, architecture: Architecture, target: Target): Pooling {
+  if (target === "nextToken") return "each";
   const saved = config.fields["fewtune"] as { pooling?: unknown } | undefined;
   const known = poolingsOf(architecture);
   return known.find((pooling) => pooling === saved?.pooling) ?? known[0];
 }
 
 /** What a checkpoint was trained to predict, as its config.json says. */
-export function savedTarget(config: ConfigReader): Target {
+export function savedTarget(config: ConfigReader, { languageModel }: Architecture): Target {
+  const classNames = config.fields["architectures"];
+  if (languageModel && Array.isArray(classNames) && classNames.includes(languageModel.className)) return "nextToken";
+  return savedLabels(config);
+}
+
+/** What the head on whole sequences predicts, as its config.json says. */
+export function savedLabels(config: ConfigReader): Target {
   const labels = config.labels() ?? ["LABEL_0", "LABEL_1"];
   return config.fields["problem_type"] === "regression" || labels.length === 1 ? "regression" : { labels };
 }
@@ -103,7 +114,7 @@ function fillParameters(filling: Filling, seed: number, config: ConfigReader): s
 
 // The file's name for each parameter's key. Throws when a name is unexpected or a shape differs.
 function matchKeys(filling: Filling, parameters: ReadonlyMap<string, Tensor>): Map<string, string> {
-  const { architecture, file, keepsHead } = filling;
+  const { model: { tiedKeys = {} }, architecture, file, keepsHead } = filling;
   const names = [...file.tensors.keys()];
   const hasHead = names.some((name) => name.startsWith(architecture.basePrefix));
   const sources = new Map<string, string>();
@@ -117,6 +128,11 @@ function matchKeys(filling: Filling, parameters: ReadonlyMap<string, Tensor>): M
       if (candidate !== undefined && (keepsHead || !isOutputKey(candidate, architecture))) sources.set(candidate, name);
     }
     if (keys.length === 0 && !isIgnored(key, architecture)) unexpected.push(name);
+  }
+  for (const [key, own] of Object.entries(tiedKeys)) {
+    if (!file.tensors.has(key)) continue;
+    if (sources.has(own)) checkTied(file, key, sources.get(own) ?? own);
+    else sources.set(own, key);
   }
   if (unexpected.length > 0) {
     const missing = [...parameters.keys()].filter((key) => !sources.has(key));
