@@ -91,11 +91,11 @@ export interface Architecture {
   readonly classifierName: string;
   /** What its heads read; the first is the standard head's. Default `cls`, `mean`. */
   readonly poolings?: readonly [Pooling, ...Pooling[]];
-  /** Keys of the head: a checkpoint may lack them, and another head's may be left unread. */
+  /** Keys of the standard head: a checkpoint may lack them, and for another head they may be left unread. */
   readonly headKeys: readonly RegExp[];
-  /** Keys of the head's last layer, which is new when the labels are. Default: those that begin with `classifier.`. */
+  /** Keys of its last layer, which is new when the labels are. Default: those that begin with `classifier.`. */
   readonly outputKeys?: RegExp;
-  /** Keys of one head whose values another head's parameters start from, when the checkpoint lacks theirs. */
+  /** Modules of the standard head, and those of the head on the mean that start from them where they are alone. */
   readonly headFallbacks: Readonly<Record<string, string>>;
   /** Keys of other tasks' heads and of buffers, which a checkpoint may hold and a classifier does not need. */
   readonly ignoredKeys: readonly RegExp[];

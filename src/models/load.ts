@@ -7,6 +7,7 @@ import { Generator, type Tensor } from "../torch/mod.ts";
 import { Classifier, createModel, poolingsOf, type Target } from "./classifier.ts";
 import { ConfigReader, readJsonObject } from "./config.ts";
 import type { Architecture, Pooling, SequenceClassifier } from "./contract.ts";
+import { meanHeadKeys, meanHeadOutputKeys } from "./mean_head.ts";
 import { checkShapes, list, readParameter } from "./read_parameter.ts";
 import { architectureOf } from "./registry.ts";
 import { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
@@ -117,23 +118,18 @@ function matchKeys(filling: Filling, parameters: ReadonlyMap<string, Tensor>): M
   const { model: { tiedKeys = {} }, architecture, file, keepsHead } = filling;
   const names = [...file.tensors.keys()];
   const hasHead = names.some((name) => name.startsWith(architecture.basePrefix));
-  const sources = new Map<string, string>();
-  const unexpected: string[] = [];
-  for (const name of names) {
-    const key = modernKey(hasHead ? name : architecture.basePrefix + name);
-    const keys = [key, architecture.headFallbacks[key]].filter((candidate) =>
-      candidate !== undefined && parameters.has(candidate)
-    );
-    for (const candidate of keys) {
-      if (candidate !== undefined && (keepsHead || !isOutputKey(candidate, architecture))) sources.set(candidate, name);
-    }
-    if (keys.length === 0 && !isIgnored(key, architecture)) unexpected.push(name);
-  }
-  for (const [key, own] of Object.entries(tiedKeys)) {
-    if (!file.tensors.has(key)) continue;
-    if (sources.has(own)) checkTied(file, key, sources.get(own) ?? own);
-    else sources.set(own, key);
-  }
+  const named = new Map(names.map((name) => [modernKey(hasHead ? name : architecture.basePrefix + name), name]));
+  const isKept = (key: string): boolean => parameters.has(key) && (keepsHead || !isOutputKey(key, architecture));
+  const tied = Object.entries(tiedKeys).flatMap(([key, own]) => {
+    const name = named.get(key);
+    return name === undefined ? [] : [[own, name] as const];
+  });
+  const fallbacks = [...named].map(([key, name]) => [fallbackKey(key, architecture), name] as const);
+  // What the file has under a parameter's own key comes last, and so counts.
+  const sources = new Map([...tied, ...fallbacks, ...named].filter(([key]) => isKept(key)));
+  const unexpected = [...named].flatMap(([key, name]) =>
+    parameters.has(key) || isIgnored(key, architecture) ? [] : [name]
+  );
   if (unexpected.length > 0) {
     const missing = [...parameters.keys()].filter((key) => !sources.has(key));
     throw new CheckpointError(
@@ -141,6 +137,7 @@ function matchKeys(filling: Filling, parameters: ReadonlyMap<string, Tensor>): M
     );
   }
   checkShapes(file, sources, parameters);
+  for (const [key, name] of tied) checkTied(file, name, sources.get(key) ?? name);
   return sources;
 }
 
@@ -149,12 +146,18 @@ function modernKey(key: string): string {
   return key.replace(/LayerNorm\.gamma$/, "LayerNorm.weight").replace(/LayerNorm\.beta$/, "LayerNorm.bias");
 }
 
+// The key of the parameter of the head on the mean that starts from the standard head's; else the key itself.
+function fallbackKey(key: string, { headFallbacks }: Architecture): string {
+  const dot = key.lastIndexOf(".");
+  return (headFallbacks[key.slice(0, dot)] ?? key.slice(0, dot)) + key.slice(dot);
+}
+
 function isOutputKey(key: string, { outputKeys = /^classifier\./ }: Architecture): boolean {
-  return outputKeys.test(key);
+  return outputKeys.test(key) || meanHeadOutputKeys.test(key);
 }
 
 function isHeadKey(key: string, architecture: Architecture): boolean {
-  return architecture.headKeys.some((pattern) => pattern.test(key));
+  return [meanHeadKeys, ...architecture.headKeys].some((pattern) => pattern.test(key));
 }
 
 function isIgnored(key: string, architecture: Architecture): boolean {

@@ -8,19 +8,19 @@ import { Linear } from "../nn/linear.ts";
 import { linearMap } from "../nn/linear_map.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
 import { Projection } from "../nn/projection.ts";
-import { add_, addScalar, type Device, type DType, type Generator, scope, tanh, type Tensor } from "../torch/mod.ts";
+import { add_, addScalar, type Device, type DType, type Generator, scope, type Tensor } from "../torch/mod.ts";
 import { CheckpointError } from "../errors.ts";
 import type { ConfigReader } from "./config.ts";
 import type {
   Architecture,
   Backbone,
   HeadOptions,
-  Pooling,
   RowInputs,
   RowModule,
   SequenceClassifier,
   TransformerLayer,
 } from "./contract.ts";
+import { withMeanHead } from "./mean_head.ts";
 
 interface OptConfig {
   readonly vocabSize: number;
@@ -235,38 +235,23 @@ class OptModel implements Backbone {
   }
 }
 
-// The standard head is `score` alone. The head on the mean has a hidden layer before it, under a key of its own, so
-// that other programs say that they do not know it instead of feeding it the last position.
+// The standard head: a map of the last position, without a bias.
 class OptClassifier implements SequenceClassifier {
   readonly children: Readonly<Record<string, Module>>;
   readonly backbone: OptModel;
   readonly head: Module;
-  readonly pooling: Pooling;
-  readonly numLabels: number;
-  readonly #pooler: Linear | null;
+  readonly pooling = "last";
   readonly #score: Projection;
-  readonly #dropout: Dropout;
 
-  constructor(config: OptConfig, { pooling, numLabels }: HeadOptions, options: ParameterOptions) {
-    const { wordEmbedProjDim } = config;
-    this.pooling = pooling;
-    this.numLabels = numLabels;
-    this.#pooler = pooling === "mean" ? new Linear(wordEmbedProjDim, wordEmbedProjDim, options) : null;
-    this.#score = new Projection(wordEmbedProjDim, numLabels, options);
-    this.#dropout = new Dropout(config.dropout);
+  constructor(config: OptConfig, readonly numLabels: number, options: ParameterOptions) {
+    this.#score = new Projection(config.wordEmbedProjDim, numLabels, options);
     this.backbone = new OptModel(config, options);
-    const head = {
-      ...(this.#pooler && { mean_pooler: { children: { dense: this.#pooler } } }),
-      score: this.#score,
-    };
-    this.head = { children: head };
-    this.children = { model: this.backbone, ...head };
+    this.head = { children: { score: this.#score } };
+    this.children = { model: this.backbone, score: this.#score };
   }
 
-  classify(pooled: Tensor, random: Generator | null): Tensor {
-    const pooler = this.#pooler;
-    if (pooler === null) return this.#score.forward(pooled);
-    return scope(() => this.#score.forward(this.#dropout.apply(tanh(pooler.forward(pooled)), random)));
+  classify(pooled: Tensor): Tensor {
+    return this.#score.forward(pooled);
   }
 }
 
@@ -305,12 +290,16 @@ export const opt: Architecture = {
   basePrefix: "model.",
   classifierName: "OPTForSequenceClassification",
   poolings: ["last", "mean"],
-  headKeys: [/^mean_pooler\./, /^score\./, /^lm_head\./],
+  headKeys: [/^score\./, /^lm_head\./],
   outputKeys: /^score\./,
-  headFallbacks: {},
+  headFallbacks: { "score": "mean_head.out_proj" },
   ignoredKeys: [/^qa_outputs\./, /^model\.decoder\.version$/],
   createClassifier(config: ConfigReader, head: HeadOptions, options: ParameterOptions): SequenceClassifier {
-    return new OptClassifier(readConfig(config), head, options);
+    const { pooling, numLabels } = head;
+    const fields = readConfig(config);
+    if (pooling === "last") return new OptClassifier(fields, numLabels, options);
+    const { wordEmbedProjDim: size, dropout } = fields;
+    return withMeanHead("model", new OptModel(fields, options), { size, numLabels, dropout }, options);
   },
   languageModel: {
     className: "OPTForCausalLM",

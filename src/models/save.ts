@@ -31,8 +31,8 @@ const dtypes: Readonly<Partial<Record<DType, SafetensorsDtype>>> = {
  * Saves config.json, model.safetensors, the tokenizer's files of the checkpoint that it came from, and `files` (name to
  * content). They are written to a folder beside it that gets its name at the end.
  *
- * The standard head (`cls`, `last`) saves as an ordinary checkpoint of the architecture. The `mean` head's pooler has a
- * key of its own, and config.json says `"fewtune": { "pooling": "mean" }`. A language model saves as one; a tied weight
+ * The standard head (`cls`, `last`) saves as an ordinary checkpoint of the architecture. The `mean` head has
+ * keys of its own, and config.json says `"fewtune": { "pooling": "mean" }`. A language model saves as one; a tied weight
  * is saved once, under the embeddings' key.
  *
  * A model with adapters is no ordinary checkpoint: `saveAdapter` saves the adapters alone, and after `mergeLora` the

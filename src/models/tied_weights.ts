@@ -11,7 +11,7 @@ const chunkBytes = 1 << 22;
  * @throws {CheckpointError} when they differ, in type, in shape or in any value
  */
 export function checkTied(file: SafetensorsFile, name: string, other: string): void {
-  if (isSame(file, name, other)) return;
+  if (name === other || isSame(file, name, other)) return;
   throw new CheckpointError(
     `${file.path}: ${name} and ${other} differ, but config.json says that they are one: ` +
       `let tie_word_embeddings be false there`,
