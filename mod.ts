@@ -27,6 +27,7 @@ export { Classifier, randomClassifier, type RandomClassifierOptions, type Target
 export type {
   Architecture,
   Backbone,
+  LanguageModelMaker,
   Pooling,
   RowModule,
   SequenceClassifier,
@@ -58,6 +59,7 @@ export {
   accumulateGradients,
   type ActivationMode,
   type GradientOptions,
+  type LossOf,
   type Precision,
   type Work,
 } from "./src/selective/gradients.ts";
@@ -80,7 +82,7 @@ export { saveAdapter } from "./src/methods/save_adapter.ts";
 // Training
 export { AdamW, type AdamWOptions } from "./src/train/adamw.ts";
 export { clipGradNorm } from "./src/train/clip.ts";
-export { evaluate, type Metrics, predictLogits, type PredictOptions, probabilities } from "./src/train/evaluate.ts";
+export { evaluate, type Metrics, predictLogits, probabilities } from "./src/train/evaluate.ts";
 export type { EvaluationEvent, NoticeEvent, StepEvent, TrainEvent } from "./src/train/events.ts";
 export {
   fineTune,
@@ -89,6 +91,8 @@ export {
   type FineTuneResult,
   type ProgressEvent,
 } from "./src/train/fine_tune.ts";
+export { type PredictOptions } from "./src/train/in_batches.ts";
+export { type TrainingExample } from "./src/train/lesson.ts";
 export { lossOf } from "./src/train/loss.ts";
 export { type ProfileOptions, profileStep } from "./src/train/profile.ts";
 export type { MakeClassifier } from "./src/train/profile_measure.ts";
@@ -110,9 +114,9 @@ export {
   Predictor,
   type PredictorOptions,
   type TableMetrics,
+  type TextPrediction,
 } from "./src/train/predictor.ts";
 export { linearSchedule, type ScheduleOptions } from "./src/train/schedule.ts";
 export { type Columns, type Task } from "./src/train/table_data.ts";
-export { type TrainingExample } from "./src/train/step.ts";
 export { train, type TrainingData, type TrainResult } from "./src/train/train.ts";
 export type { Clipping, TrainOptions } from "./src/train/train_options.ts";

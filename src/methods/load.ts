@@ -4,7 +4,14 @@ import { CheckpointError } from "../errors.ts";
 import { Classifier } from "../models/classifier.ts";
 import { ConfigReader, readJsonObject } from "../models/config.ts";
 import type { SequenceClassifier } from "../models/contract.ts";
-import { loadCheckpoint, type LoadOptions, sameTarget, savedPooling, savedTarget } from "../models/load.ts";
+import {
+  loadCheckpoint,
+  type LoadOptions,
+  sameTarget,
+  savedLabels,
+  savedPooling,
+  savedTarget,
+} from "../models/load.ts";
 import { architectureOf } from "../models/registry.ts";
 import { checkShapes, list, readParameter } from "../models/read_parameter.ts";
 import { openSafetensors } from "../models/safetensors.ts";
@@ -58,12 +65,14 @@ async function loadAdapted(folder: string, options: LoadOptions): Promise<Classi
 // What the adapter's head predicts and reads; an adapter that PEFT saved leaves that to its base.
 async function trainedFor(
   folder: string,
-  { base }: AdapterConfig,
+  { base, isClassifier }: AdapterConfig,
   wanted: LoadOptions,
 ): Promise<Pick<Required<LoadOptions>, "target" | "pooling">> {
   const path = await exists(`${folder}/config.json`) ? `${folder}/config.json` : `${base}/config.json`;
   const config = new ConfigReader(path, readJsonObject(path));
-  const [target, pooling] = [savedTarget(config), savedPooling(config, architectureOf(config))];
+  const architecture = architectureOf(config);
+  const target = isClassifier ? savedLabels(config) : savedTarget(config, architecture);
+  const pooling = savedPooling(config, architecture, target);
   if (!sameTarget(wanted.target ?? target, target) || (wanted.pooling ?? pooling) !== pooling) {
     throw new CheckpointError(
       `${folder} holds an adapter for other labels or another pooling: merge it into its base (mergeLora) and save that`,

@@ -13,11 +13,11 @@ import type {
   Architecture,
   Backbone,
   HeadOptions,
-  Pooling,
   RowInputs,
   SequenceClassifier,
   TransformerLayer,
 } from "./contract.ts";
+import { withMeanHead } from "./mean_head.ts";
 
 interface BertConfig {
   readonly vocabSize: number;
@@ -203,32 +203,24 @@ class BertModel implements Backbone {
   }
 }
 
-// The standard head keeps its keys. The head on the mean has a pooler under a key of its own, so that other programs
-// say that they do not know it instead of feeding it the first position.
+// The standard head: the first position through the pooler, which the checkpoint keeps with the backbone.
 class BertClassifier implements SequenceClassifier {
   readonly children: Readonly<Record<string, Module>>;
   readonly backbone: BertModel;
   readonly head: Module;
-  readonly pooling: Pooling;
-  readonly numLabels: number;
+  readonly pooling = "cls";
   readonly #pooler: Linear;
   readonly #classifier: Linear;
   readonly #dropout: Dropout;
 
-  constructor(config: BertConfig, head: HeadOptions, options: ParameterOptions) {
-    this.pooling = head.pooling;
-    this.numLabels = head.numLabels;
+  constructor(config: BertConfig, readonly numLabels: number, options: ParameterOptions) {
     this.#pooler = new Linear(config.hiddenSize, config.hiddenSize, options);
-    this.#classifier = new Linear(config.hiddenSize, head.numLabels, options);
+    this.#classifier = new Linear(config.hiddenSize, numLabels, options);
     this.#dropout = new Dropout(config.classifierDropout);
     const pooler = { children: { dense: this.#pooler } };
     this.head = { children: { pooler, classifier: this.#classifier } };
-    this.backbone = new BertModel(config, head.pooling === "cls" ? pooler : null, options);
-    this.children = {
-      bert: this.backbone,
-      ...(head.pooling === "mean" && { mean_pooler: pooler }),
-      classifier: this.#classifier,
-    };
+    this.backbone = new BertModel(config, pooler, options);
+    this.children = { bert: this.backbone, classifier: this.#classifier };
   }
 
   classify(pooled: Tensor, random: Generator | null): Tensor {
@@ -241,13 +233,14 @@ export const bert: Architecture = {
   modelType: "bert",
   basePrefix: "bert.",
   classifierName: "BertForSequenceClassification",
-  headKeys: [/^bert\.pooler\./, /^mean_pooler\./, /^classifier\./],
-  headFallbacks: {
-    "bert.pooler.dense.weight": "mean_pooler.dense.weight",
-    "bert.pooler.dense.bias": "mean_pooler.dense.bias",
-  },
+  headKeys: [/^bert\.pooler\./, /^classifier\./],
+  headFallbacks: { "bert.pooler.dense": "mean_head.dense", "classifier": "mean_head.out_proj" },
   ignoredKeys: [/^cls\./, /\.position_ids$/],
   createClassifier(config: ConfigReader, head: HeadOptions, options: ParameterOptions): SequenceClassifier {
-    return new BertClassifier(readConfig(config), head, options);
+    const { pooling, numLabels } = head;
+    const fields = readConfig(config);
+    if (pooling === "cls") return new BertClassifier(fields, numLabels, options);
+    const { hiddenSize: size, classifierDropout: dropout } = fields;
+    return withMeanHead("bert", new BertModel(fields, null, options), { size, numLabels, dropout }, options);
   },
 };

@@ -5,21 +5,22 @@ import { Dropout } from "../nn/dropout.ts";
 import { Embedding } from "../nn/embedding.ts";
 import { LayerNorm } from "../nn/layer_norm.ts";
 import { Linear } from "../nn/linear.ts";
+import { linearMap } from "../nn/linear_map.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
 import { Projection } from "../nn/projection.ts";
-import { add_, addScalar, type Device, type DType, type Generator, scope, tanh, type Tensor } from "../torch/mod.ts";
+import { add_, addScalar, type Device, type DType, type Generator, scope, type Tensor } from "../torch/mod.ts";
 import { CheckpointError } from "../errors.ts";
 import type { ConfigReader } from "./config.ts";
 import type {
   Architecture,
   Backbone,
   HeadOptions,
-  Pooling,
   RowInputs,
   RowModule,
   SequenceClassifier,
   TransformerLayer,
 } from "./contract.ts";
+import { withMeanHead } from "./mean_head.ts";
 
 interface OptConfig {
   readonly vocabSize: number;
@@ -34,6 +35,7 @@ interface OptConfig {
   readonly attentionDropout: number;
   readonly doLayerNormBefore: boolean;
   readonly activationFunction: Activation;
+  readonly tieWordEmbeddings: boolean;
 }
 
 // What models of this name may also have, and none of the published sizes has.
@@ -72,6 +74,7 @@ function readConfig(config: ConfigReader): OptConfig {
     attentionDropout: config.probability("attention_dropout", 0),
     doLayerNormBefore: config.flag("do_layer_norm_before", true),
     activationFunction: activation(config.text("activation_function", "relu")),
+    tieWordEmbeddings: config.flag("tie_word_embeddings", true),
   };
 }
 
@@ -100,6 +103,11 @@ class OptEmbeddings implements Module {
       embed_positions: this.#positions,
       ...(this.#projectIn && { project_in: this.#projectIn }),
     };
+  }
+
+  /** A row for each token, `[vocabSize, wordEmbedProjDim]`. */
+  get tokenWeight(): Tensor {
+    return this.#tokens.weight;
   }
 
   forward(rows: RowInputs): Tensor {
@@ -227,52 +235,74 @@ class OptModel implements Backbone {
   }
 }
 
-// The standard head is `score` alone. The head on the mean has a hidden layer before it, under a key of its own, so
-// that other programs say that they do not know it instead of feeding it the last position.
+// The standard head: a map of the last position, without a bias.
 class OptClassifier implements SequenceClassifier {
   readonly children: Readonly<Record<string, Module>>;
   readonly backbone: OptModel;
   readonly head: Module;
-  readonly pooling: Pooling;
-  readonly numLabels: number;
-  readonly #pooler: Linear | null;
+  readonly pooling = "last";
   readonly #score: Projection;
-  readonly #dropout: Dropout;
 
-  constructor(config: OptConfig, { pooling, numLabels }: HeadOptions, options: ParameterOptions) {
-    const { wordEmbedProjDim } = config;
-    this.pooling = pooling;
-    this.numLabels = numLabels;
-    this.#pooler = pooling === "mean" ? new Linear(wordEmbedProjDim, wordEmbedProjDim, options) : null;
-    this.#score = new Projection(wordEmbedProjDim, numLabels, options);
-    this.#dropout = new Dropout(config.dropout);
+  constructor(config: OptConfig, readonly numLabels: number, options: ParameterOptions) {
+    this.#score = new Projection(config.wordEmbedProjDim, numLabels, options);
     this.backbone = new OptModel(config, options);
-    const head = {
-      ...(this.#pooler && { mean_pooler: { children: { dense: this.#pooler } } }),
-      score: this.#score,
-    };
+    this.head = { children: { score: this.#score } };
+    this.children = { model: this.backbone, score: this.#score };
+  }
+
+  classify(pooled: Tensor): Tensor {
+    return this.#score.forward(pooled);
+  }
+}
+
+// A tied head has no parameter of its own: it reads that of the embeddings, which trains, or is frozen, with them.
+class OptLanguageModel implements SequenceClassifier {
+  readonly children: Readonly<Record<string, Module>>;
+  readonly backbone: OptModel;
+  readonly head: Module;
+  readonly pooling = "each";
+  readonly numLabels: number;
+  readonly tiedKeys: Readonly<Record<string, string>>;
+  readonly #output: Projection | null;
+
+  constructor(config: OptConfig, options: ParameterOptions) {
+    const { vocabSize, wordEmbedProjDim, tieWordEmbeddings } = config;
+    this.numLabels = vocabSize;
+    this.backbone = new OptModel(config, options);
+    this.#output = tieWordEmbeddings ? null : new Projection(wordEmbedProjDim, vocabSize, options);
+    this.tiedKeys = tieWordEmbeddings ? { "lm_head.weight": "model.decoder.embed_tokens.weight" } : {};
+    const head = { ...(this.#output && { lm_head: this.#output }) };
     this.head = { children: head };
     this.children = { model: this.backbone, ...head };
   }
 
-  classify(pooled: Tensor, random: Generator | null): Tensor {
-    const pooler = this.#pooler;
-    if (pooler === null) return this.#score.forward(pooled);
-    return scope(() => this.#score.forward(this.#dropout.apply(tanh(pooler.forward(pooled)), random)));
+  classify(pooled: Tensor): Tensor {
+    return this.#output?.forward(pooled) ?? linearMap(pooled, this.backbone.embeddings.tokenWeight, null);
   }
 }
 
-/** OPT for sequence classification and regression, with the keys of Hugging Face's `OPTForSequenceClassification`. */
+/**
+ * OPT for sequence classification, regression and language modelling, with the keys of Hugging Face's
+ * `OPTForSequenceClassification` and `OPTForCausalLM`.
+ */
 export const opt: Architecture = {
   modelType: "opt",
   basePrefix: "model.",
   classifierName: "OPTForSequenceClassification",
   poolings: ["last", "mean"],
-  headKeys: [/^mean_pooler\./, /^score\./],
+  headKeys: [/^score\./, /^lm_head\./],
   outputKeys: /^score\./,
-  headFallbacks: {},
-  ignoredKeys: [/^lm_head\./, /^qa_outputs\./, /^model\.decoder\.version$/],
+  headFallbacks: { "score": "mean_head.out_proj" },
+  ignoredKeys: [/^qa_outputs\./, /^model\.decoder\.version$/],
   createClassifier(config: ConfigReader, head: HeadOptions, options: ParameterOptions): SequenceClassifier {
-    return new OptClassifier(readConfig(config), head, options);
+    const { pooling, numLabels } = head;
+    const fields = readConfig(config);
+    if (pooling === "last") return new OptClassifier(fields, numLabels, options);
+    const { wordEmbedProjDim: size, dropout } = fields;
+    return withMeanHead("model", new OptModel(fields, options), { size, numLabels, dropout }, options);
+  },
+  languageModel: {
+    className: "OPTForCausalLM",
+    create: (config, options) => new OptLanguageModel(readConfig(config), options),
   },
 };

@@ -1,6 +1,6 @@
-// A fine-tuned model with its tokenizer: texts in, labels with probabilities or numbers out.
+// A fine-tuned model with its tokenizer: texts in, labels with probabilities, numbers or perplexities out.
 
-import { encodeExamples } from "../data/encode.ts";
+import { type EncodedExample, encodeExamples } from "../data/encode.ts";
 import type { Example } from "../data/examples.ts";
 import { readTable } from "../data/table.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
@@ -8,9 +8,12 @@ import type { Classifier } from "../models/classifier.ts";
 import { loadClassifier } from "../methods/load.ts";
 import type { LoadOptions } from "../models/load.ts";
 import { exists } from "../native/cache.ts";
-import { argmax, evaluate, type Metrics, predictLogits, type PredictOptions, probabilities } from "./evaluate.ts";
+import { argmax, evaluate, type Metrics, predictLogits, probabilities } from "./evaluate.ts";
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
-import { type Columns, encodeInChunks, labelledExamples } from "./table_data.ts";
+import type { PredictOptions } from "./in_batches.ts";
+import { requireNextTokens } from "./lesson.ts";
+import { type Columns, encodeInChunks, labelledExamples, refusePair, requireNextTokensOf } from "./table_data.ts";
+import { scoreTexts } from "./text_score.ts";
 import { trainedMaxLength } from "./training_record.ts";
 
 /** What a classifier says of a text: the likeliest label, its probability, and the logits of all labels. */
@@ -25,35 +28,63 @@ export interface NumberPrediction {
   readonly value: number;
 }
 
+/** What a language model says of a text. */
+export interface TextPrediction {
+  /** The mean of -log p over its tokens, and e to that. */
+  readonly loss: number;
+  readonly perplexity: number;
+  /** Tokens that have one before them. */
+  readonly tokens: number;
+}
+
 /** What a model says of a text. */
-export type Prediction = LabelPrediction | NumberPrediction;
+export type Prediction = LabelPrediction | NumberPrediction | TextPrediction;
 
 /** A fine-tuned model with its tokenizer; made by {@linkcode loadPredictor}. Dispose it to free the parameters. */
 export class Predictor implements Disposable {
   constructor(readonly classifier: Classifier, readonly tokenizer: Tokenizer, readonly maxLength: number) {}
 
-  /** A prediction for each text or pair of texts, in their order. */
+  /**
+   * A prediction for each text or pair of texts, in their order.
+   *
+   * @throws {DataError} when a language model is given a text of fewer than two tokens
+   * @throws {OptionError} when it is given a pair
+   */
   async predict(texts: readonly (string | Example)[], options: PredictOptions = {}): Promise<Prediction[]> {
     const examples = texts.map((text) => typeof text === "string" ? { text } : text);
     const encoded = encodeExamples(examples, this.tokenizer, this.maxLength);
+    if (this.classifier.target === "nextToken") return await this.#score(examples, encoded, options);
     const logits = await predictLogits(this.classifier, encoded, options);
     return logits.map((each) => this.#read(each));
   }
 
   /**
-   * The metrics over a table file whose labels are known.
+   * The metrics over a table file whose labels are known, or of a language model over its texts.
    *
    * @throws {DataError} when the table cannot be read, lacks a column, or has a label that the model does not know
    */
   async evaluateTable(path: string, columns: Columns = {}, options: PredictOptions = {}): Promise<TableMetrics> {
     const { classifier, tokenizer, maxLength } = this;
-    const examples = labelledExamples(await readTable(path), columns, classifier.target);
+    const table = await readTable(path);
+    const examples = labelledExamples(table, columns, classifier.target);
     const encoded = await encodeInChunks(examples, tokenizer, { maxLength });
+    if (classifier.target === "nextToken") requireNextTokensOf(table, encoded);
     return { examples: examples.length, metrics: await evaluate(classifier, encoded, options) };
   }
 
   [Symbol.dispose](): void {
     this.classifier[Symbol.dispose]();
+  }
+
+  async #score(
+    examples: readonly Example[],
+    encoded: readonly EncodedExample[],
+    options: PredictOptions,
+  ): Promise<TextPrediction[]> {
+    for (const { textPair } of examples) refusePair(textPair);
+    requireNextTokens(encoded, (index) => `the text ${JSON.stringify(examples[index]?.text.slice(0, 40))}`);
+    const scores = await scoreTexts(this.classifier, encoded, options);
+    return scores.map(({ loss, tokens }) => ({ loss: loss / tokens, perplexity: Math.exp(loss / tokens), tokens }));
   }
 
   #read(logits: readonly number[]): Prediction {
