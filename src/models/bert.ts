@@ -52,7 +52,7 @@ function readConfig(config: ConfigReader): BertConfig {
   return {
     vocabSize: config.count("vocab_size"),
     hiddenSize,
-    numHiddenLayers: config.count("num_hidden_layers"),
+    numHiddenLayers: config.layerCount("num_hidden_layers"),
     numAttentionHeads,
     intermediateSize: config.count("intermediate_size"),
     maxPositionEmbeddings: config.count("max_position_embeddings"),

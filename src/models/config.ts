@@ -2,15 +2,28 @@
 
 import { CheckpointError } from "../errors.ts";
 
+// No model has more, and the size of a tensor of two such dimensions can still be counted.
+const maxCount = 2 ** 28;
+const maxLayers = 1000;
+
 /** The fields of a config.json; a field that is missing or of the wrong kind is a {@linkcode CheckpointError}. */
 export class ConfigReader {
   constructor(readonly path: string, readonly fields: Readonly<Record<string, unknown>>) {}
 
   /** A whole number of at least 1. */
   count(name: string, fallback?: number): number {
+    return this.#countUpTo(maxCount, name, fallback);
+  }
+
+  /** The number of layers. */
+  layerCount(name: string): number {
+    return this.#countUpTo(maxLayers, name);
+  }
+
+  #countUpTo(most: number, name: string, fallback?: number): number {
     const value = this.fields[name] ?? fallback;
-    if (typeof value === "number" && Number.isInteger(value) && value > 0) return value;
-    throw this.#unfit(name, "a whole number above 0");
+    if (typeof value === "number" && Number.isInteger(value) && value > 0 && value <= most) return value;
+    throw this.#unfit(name, `a whole number from 1 to ${most}`);
   }
 
   number(name: string, fallback: number): number {

@@ -48,17 +48,19 @@ export async function loadCheckpoint(folder: string, options: LoadOptions = {}):
   const { target: wanted, pooling, seed = 0, ...where } = options;
   const target = wanted ?? saved;
   const head = { target, pooling: pooling ?? savedPooling(config, architecture, target) };
-  const model = createModel(architecture, config, head, where);
+  const create = (options: ParameterOptions): SequenceClassifier => createModel(architecture, config, head, options);
+  const keepsHead = sameTarget(target, saved);
+  const { sources, newKeys } = matchShapes(create, { architecture, file, keepsHead });
+  const lacking = newKeys.filter((key) => !isHeadKey(key, architecture));
+  if (lacking.length > 0) {
+    throw new CheckpointError(`${file.path} lacks ${list(lacking)}: it does not fit ${config.path}`);
+  }
+  if (wanted === undefined && newKeys.length > 0) {
+    throw new CheckpointError(`${file.path} has no trained head (${list(newKeys)}): fine-tune it first`);
+  }
+  const model = create(where);
   try {
-    const keepsHead = sameTarget(target, saved);
-    const newKeys = fillParameters({ model, architecture, file, keepsHead }, seed, config);
-    const lacking = newKeys.filter((key) => !isHeadKey(key, architecture));
-    if (lacking.length > 0) {
-      throw new CheckpointError(`${file.path} lacks ${list(lacking)}: it does not fit ${config.path}`);
-    }
-    if (wanted === undefined && newKeys.length > 0) {
-      throw new CheckpointError(`${file.path} has no trained head (${list(newKeys)}): fine-tune it first`);
-    }
+    fillParameters(model, file, sources, seed, config);
     return new Classifier(model, architecture, config, target, newKeys, folder);
   } catch (error) {
     disposeModule(model);
@@ -92,34 +94,59 @@ export function sameTarget(a: Target, b: Target): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-interface Filling {
-  readonly model: SequenceClassifier;
+interface Source {
   readonly architecture: Architecture;
   readonly file: WeightsFile;
   readonly keepsHead: boolean;
 }
 
-// Reads every parameter that the file has and gives the others first values; returns the keys of the others.
-function fillParameters(filling: Filling, seed: number, config: ConfigReader): string[] {
-  const parameters = namedParameters(filling.model);
-  const sources = matchKeys(filling, parameters);
-  const newKeys = [...parameters.keys()].filter((key) => !sources.has(key));
-  const isNew = new Set(newKeys);
+interface Match {
+  /** The file's name for each key that it has. */
+  readonly sources: ReadonlyMap<string, string>;
+  /** The other keys. */
+  readonly newKeys: readonly string[];
+}
+
+// A configuration may ask for any amount of memory: its shapes are compared with the file's before any is taken.
+function matchShapes(create: (options: ParameterOptions) => SequenceClassifier, source: Source): Match {
+  const outline = create({ device: "meta" });
+  try {
+    const parameters = namedParameters(outline);
+    const sources = matchKeys(source, outline, parameters);
+    return { sources, newKeys: [...parameters.keys()].filter((key) => !sources.has(key)) };
+  } finally {
+    disposeModule(outline);
+  }
+}
+
+// Reads every parameter that the file has and gives the others first values.
+function fillParameters(
+  model: SequenceClassifier,
+  file: WeightsFile,
+  sources: ReadonlyMap<string, string>,
+  seed: number,
+  config: ConfigReader,
+): void {
+  const parameters = namedParameters(model);
   using random = new Generator(seed, [...parameters.values()][0]?.device ?? "cpu");
-  initializeParameters(filling.model, random, config.initializerRange(), (key) => isNew.has(key));
+  initializeParameters(model, random, config.initializerRange(), (key) => !sources.has(key));
   for (const [key, name] of sources) {
     const parameter = parameters.get(key);
-    if (parameter) readParameter(filling.file, name, parameter);
+    if (parameter) readParameter(file, name, parameter);
   }
-  return newKeys;
 }
 
 // The file's name for each parameter's key. Throws when a name is unexpected or a shape differs.
-function matchKeys(filling: Filling, parameters: ReadonlyMap<string, Tensor>): Map<string, string> {
-  const { model: { tiedKeys = {} }, architecture, file, keepsHead } = filling;
+function matchKeys(
+  { architecture, file, keepsHead }: Source,
+  { tiedKeys = {} }: SequenceClassifier,
+  parameters: ReadonlyMap<string, Tensor>,
+): Map<string, string> {
   const names = [...file.tensors.keys()];
-  const hasHead = names.some((name) => name.startsWith(architecture.basePrefix));
-  const named = new Map(names.map((name) => [modernKey(hasHead ? name : architecture.basePrefix + name), name]));
+  const { basePrefix } = architecture;
+  const hasPrefix = names.some((name) => name.startsWith(basePrefix));
+  const isComplete = (name: string): boolean => hasPrefix || isIgnored(name, architecture);
+  const named = new Map(names.map((name) => [modernKey(isComplete(name) ? name : basePrefix + name), name]));
   const isKept = (key: string): boolean => parameters.has(key) && (keepsHead || !isOutputKey(key, architecture));
   const tied = Object.entries(tiedKeys).flatMap(([key, own]) => {
     const name = named.get(key);

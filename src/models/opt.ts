@@ -66,7 +66,7 @@ function readConfig(config: ConfigReader): OptConfig {
     wordEmbedProjDim: config.count("word_embed_proj_dim", hiddenSize),
     hiddenSize,
     ffnDim: config.count("ffn_dim"),
-    numHiddenLayers: config.count("num_hidden_layers"),
+    numHiddenLayers: config.layerCount("num_hidden_layers"),
     numAttentionHeads,
     maxPositionEmbeddings: config.count("max_position_embeddings"),
     padTokenId: config.number("pad_token_id", 1),

@@ -5,13 +5,14 @@ import { check, shim } from "../native/load.ts";
 
 export { cudaDeviceCount } from "../native/load.ts";
 
-/** Where a tensor lives: `"cpu"`, `"cuda"` (the current GPU) or `"cuda:0"`, `"cuda:1"`, ... */
-export type Device = "cpu" | "cuda" | `cuda:${number}`;
+/** Where a tensor lives: `"cpu"`, `"cuda"` (the current GPU), `"cuda:0"`, ...; on `"meta"` it has a shape and no memory. */
+export type Device = "cpu" | "cuda" | `cuda:${number}` | "meta";
 
-/** LibTorch's device type (0 CPU, 1 CUDA) and index (-1: none given). */
+/** LibTorch's device type (0 CPU, 1 CUDA, 14 meta) and index (-1: none given). */
 export function deviceCode(device: Device): readonly [type: number, index: number] {
   if (device === "cpu") return [0, -1];
   if (device === "cuda") return [1, -1];
+  if (device === "meta") return [14, -1];
   const index = /^cuda:(\d+)$/.exec(device)?.[1];
   if (index === undefined) {
     throw new OptionError(`device ${JSON.stringify(device)} is unknown: use cpu, cuda or cuda:N`);
@@ -23,6 +24,7 @@ export function deviceCode(device: Device): readonly [type: number, index: numbe
 export function deviceOfCode(type: number, index: number): Device {
   if (type === 0) return "cpu";
   if (type === 1) return index < 0 ? "cuda" : `cuda:${index}`;
+  if (type === 14) return "meta";
   throw new OptionError(`LibTorch's device type ${type} has no name here: Fewtune knows cpu and cuda`);
 }
 
