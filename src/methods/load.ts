@@ -15,6 +15,7 @@ import {
 import { architectureOf } from "../models/registry.ts";
 import { checkShapes, list, readParameter } from "../models/read_parameter.ts";
 import { openSafetensors } from "../models/safetensors.ts";
+import { plainly, show } from "../models/shown.ts";
 import type { WeightsFile } from "../models/weights_file.ts";
 import { exists } from "../native/cache.ts";
 import { namedLinears } from "../nn/linear.ts";
@@ -47,7 +48,7 @@ async function loadAdapted(folder: string, options: LoadOptions): Promise<Classi
   using file = openSafetensors(`${folder}/${adapterWeightsName}`);
   if (!await exists(`${adapter.base}/config.json`)) {
     throw new CheckpointError(
-      `${folder}/${adapterConfigName}: there is no checkpoint in ${adapter.base}: ` +
+      `${folder}/${adapterConfigName}: there is no checkpoint in ${plainly(adapter.base)}: ` +
         `let base_model_name_or_path be the folder of the adapter's base`,
     );
   }
@@ -84,6 +85,7 @@ async function trainedFor(
 // Puts LoRA where the file has it, and reads it and the head; a part of the head may be the base's.
 function readLora({ model, newKeys }: Classifier, config: AdapterConfig, file: WeightsFile): void {
   const names = new Map(file.tensors.keys().map((name) => [name.slice(keyPrefix.length), name]));
+  checkRank(config, file);
   makeLora(model, config, names.keys());
   const own = adapterParameters(model);
   const unexpected = [...names].filter(([key, name]) => !own.has(key) || name !== keyPrefix + key);
@@ -98,6 +100,17 @@ function readLora({ model, newKeys }: Classifier, config: AdapterConfig, file: W
   for (const [key, tensor] of own) if (names.has(key)) readParameter(file, keyPrefix + key, tensor);
   setTrained(model, false);
   for (const tensor of own.values()) requiresGrad_(tensor).dispose();
+}
+
+// A rank may ask for any amount of memory: it is compared with the file's before any is taken.
+function checkRank({ rank }: AdapterConfig, { path, tensors }: WeightsFile): void {
+  for (const [name, { shape }] of tensors) {
+    const wanted = name.endsWith("A.weight") ? [rank, ...shape.slice(1)] : [...shape.slice(0, -1), rank];
+    if (!isLoraKey(name) || shape.join() === wanted.join()) continue;
+    throw new CheckpointError(
+      `${path} does not fit its ${adapterConfigName}: ${plainly(name)} is ${show(shape)} and not ${show(wanted)}`,
+    );
+  }
 }
 
 function makeLora(model: SequenceClassifier, { rank, alpha }: AdapterConfig, keys: Iterable<string>): void {

@@ -5,6 +5,7 @@
 import { CheckpointError } from "../errors.ts";
 import { readJsonObject } from "../models/config.ts";
 import type { SequenceClassifier } from "../models/contract.ts";
+import { show } from "../models/shown.ts";
 import { namedLinears } from "../nn/linear.ts";
 import { namedModules } from "../nn/module.ts";
 import { loraLinears } from "./lora.ts";
@@ -67,10 +68,10 @@ function headModules(model: SequenceClassifier): string[] {
 export function readAdapterConfig(path: string): AdapterConfig {
   const fields = readJsonObject(path);
   const refuse = (name: string, wanted: string): never => {
-    throw new CheckpointError(`${path}: ${name} is ${JSON.stringify(fields[name])}, it has to be ${wanted}`);
+    throw new CheckpointError(`${path}: ${name} is ${show(fields[name])}, it has to be ${wanted}`);
   };
   for (const [name, value] of Object.entries(plain)) {
-    if (fields[name] !== undefined && JSON.stringify(fields[name]) !== JSON.stringify(value)) {
+    if (fields[name] !== undefined && show(fields[name]) !== show(value)) {
       refuse(name, `${JSON.stringify(value)} to be used here`);
     }
   }
@@ -78,7 +79,7 @@ export function readAdapterConfig(path: string): AdapterConfig {
   if (type !== "LORA") refuse("peft_type", '"LORA", the only one that is known here');
   if (typeof base !== "string") return refuse("base_model_name_or_path", "the folder of a checkpoint");
   if (typeof rank !== "number" || !Number.isInteger(rank) || rank < 1) return refuse("r", "a whole number above 0");
-  if (typeof alpha !== "number" || !(alpha > 0)) return refuse("lora_alpha", "a number above 0");
+  if (typeof alpha !== "number" || !(alpha > 0 && alpha < Infinity)) return refuse("lora_alpha", "a number above 0");
   return { base, rank, alpha, isClassifier: fields["task_type"] === "SEQ_CLS" };
 }
 

@@ -1,6 +1,6 @@
 // BERT (Devlin et al. 2019): post-norm layers, GELU, learned positions and token types.
 
-import { type Activation, activation } from "../nn/activation.ts";
+import type { Activation } from "../nn/activation.ts";
 import { Dropout } from "../nn/dropout.ts";
 import { Embedding } from "../nn/embedding.ts";
 import { LayerNorm } from "../nn/layer_norm.ts";
@@ -17,6 +17,7 @@ import type {
   SequenceClassifier,
   TransformerLayer,
 } from "./contract.ts";
+import { show } from "./shown.ts";
 import { withMeanHead } from "./mean_head.ts";
 
 interface BertConfig {
@@ -39,7 +40,7 @@ function readConfig(config: ConfigReader): BertConfig {
   const positions = config.text("position_embedding_type", "absolute");
   if (positions !== "absolute") {
     throw new CheckpointError(
-      `${config.path}: position_embedding_type ${JSON.stringify(positions)} is not supported, only "absolute" is`,
+      `${config.path}: position_embedding_type ${show(positions)} is not supported, only "absolute" is`,
     );
   }
   const [hiddenSize, numAttentionHeads] = [config.count("hidden_size"), config.count("num_attention_heads")];
@@ -62,7 +63,7 @@ function readConfig(config: ConfigReader): BertConfig {
     hiddenDropoutProb,
     attentionProbsDropoutProb: config.probability("attention_probs_dropout_prob", 0.1),
     classifierDropout: config.probability("classifier_dropout", hiddenDropoutProb),
-    hiddenAct: activation(config.text("hidden_act", "gelu")),
+    hiddenAct: config.activation("hidden_act", "gelu"),
   };
 }
 

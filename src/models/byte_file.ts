@@ -1,6 +1,7 @@
 // A file read at given places: every byte that was asked for, or an error that names the file.
 
 import { CheckpointError } from "../errors.ts";
+import { reasonOf } from "./shown.ts";
 
 /** A regular file open for reading. Dispose it to close it. */
 export class ByteFile implements Disposable {
@@ -65,8 +66,4 @@ function openFile(path: string): Deno.FsFile {
     throw new CheckpointError(`${path} cannot be opened: ${reasonOf(cause)}`, { cause });
   }
   throw new CheckpointError(`${path} is not a file`);
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,6 +1,8 @@
 // Reads a checkpoint's config.json: each field checked as it is asked for.
 
 import { CheckpointError } from "../errors.ts";
+import { type Activation, activation } from "../nn/activation.ts";
+import { reasonOf, show } from "./shown.ts";
 
 // No model has more, and the size of a tensor of two such dimensions can still be counted.
 const maxCount = 2 ** 28;
@@ -23,7 +25,7 @@ export class ConfigReader {
   #countUpTo(most: number, name: string, fallback?: number): number {
     const value = this.fields[name] ?? fallback;
     if (typeof value === "number" && Number.isInteger(value) && value > 0 && value <= most) return value;
-    throw this.#unfit(name, `a whole number from 1 to ${most}`);
+    throw this.#unfit(name, Number(value) > most ? `at most ${most}` : "a whole number above 0");
   }
 
   number(name: string, fallback: number): number {
@@ -50,12 +52,23 @@ export class ConfigReader {
     throw this.#unfit(name, "text");
   }
 
-  /** The deviation of random weights, under either of its names. */
-  initializerRange(): number {
-    return this.number("initializer_range", this.number("init_std", 0.02));
+  activation(name: string, fallback: string): Activation {
+    const value = this.text(name, fallback);
+    try {
+      return activation(value);
+    } catch (cause) {
+      throw new CheckpointError(`${this.path}: ${reasonOf(cause)}`, { cause });
+    }
   }
 
-  /** The names of the labels by id, or null when the checkpoint has none. */
+  /** The deviation of random weights, under either of its names. */
+  initializerRange(): number {
+    const value = this.number("initializer_range", this.number("init_std", 0.02));
+    if (value >= 0) return value;
+    throw this.#unfit("initializer_range" in this.fields ? "initializer_range" : "init_std", "at least 0");
+  }
+
+  /** The names of the labels by id, or null when the checkpoint names none. */
   labels(): readonly string[] | null {
     const names = this.fields["id2label"];
     if (typeof names !== "object" || names === null) return null;
@@ -63,29 +76,38 @@ export class ConfigReader {
     if (labels.some(([id, name], index) => Number(id) !== index || typeof name !== "string")) {
       throw this.#unfit("id2label", "names by id, from 0 without a gap");
     }
-    return labels.map(([, name]) => name as string);
+    return labels.length === 0 ? null : labels.map(([, name]) => name as string);
   }
 
   #unfit(name: string, wanted: string): CheckpointError {
     const value = this.fields[name];
-    const found = value === undefined ? "is missing" : `is ${JSON.stringify(value)}`;
+    const found = value === undefined ? "is missing" : `is ${show(value)}`;
     return new CheckpointError(`${this.path}: ${name} ${found}, it has to be ${wanted}`);
   }
 }
 
+// No configuration is nearly as large.
+const maxBytes = 1 << 26;
+
 /** Reads a JSON object from a file. Throws {@linkcode CheckpointError} when it is missing or is none. */
 export function readJsonObject(path: string): Record<string, unknown> {
-  let text: string;
+  const text = readText(path);
+  let value: unknown;
   try {
-    text = Deno.readTextFileSync(path);
+    value = JSON.parse(text);
   } catch (cause) {
-    throw new CheckpointError(`${path} cannot be read (${(cause as Error).message})`, { cause });
+    throw new CheckpointError(`${path} is no JSON (${reasonOf(cause)})`, { cause });
   }
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  } catch (cause) {
-    throw new CheckpointError(`${path} is no JSON (${(cause as Error).message})`, { cause });
-  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   throw new CheckpointError(`${path} holds no JSON object`);
+}
+
+function readText(path: string): string {
+  try {
+    const { isFile, size } = Deno.statSync(path);
+    if (isFile && size <= maxBytes) return Deno.readTextFileSync(path);
+  } catch (cause) {
+    throw new CheckpointError(`${path} cannot be read (${reasonOf(cause)})`, { cause });
+  }
+  throw new CheckpointError(`${path} is not a file of at most ${maxBytes} bytes`);
 }

@@ -1,6 +1,6 @@
 // OPT (Zhang et al. 2022): causal, pre-norm layers (post-norm in the size 350m), ReLU, learned positions.
 
-import { type Activation, activation } from "../nn/activation.ts";
+import type { Activation } from "../nn/activation.ts";
 import { Dropout } from "../nn/dropout.ts";
 import { Embedding } from "../nn/embedding.ts";
 import { LayerNorm } from "../nn/layer_norm.ts";
@@ -20,6 +20,7 @@ import type {
   SequenceClassifier,
   TransformerLayer,
 } from "./contract.ts";
+import { show } from "./shown.ts";
 import { withMeanHead } from "./mean_head.ts";
 
 interface OptConfig {
@@ -51,7 +52,7 @@ function readConfig(config: ConfigReader): OptConfig {
     const value = config.fields[name] ?? supported;
     if (value !== supported) {
       throw new CheckpointError(
-        `${config.path}: ${name} ${JSON.stringify(value)} is not supported, only ${supported} is`,
+        `${config.path}: ${name} ${show(value)} is not supported, only ${supported} is`,
       );
     }
   }
@@ -73,7 +74,7 @@ function readConfig(config: ConfigReader): OptConfig {
     dropout: config.probability("dropout", 0.1),
     attentionDropout: config.probability("attention_dropout", 0),
     doLayerNormBefore: config.flag("do_layer_norm_before", true),
-    activationFunction: activation(config.text("activation_function", "relu")),
+    activationFunction: config.activation("activation_function", "relu"),
     tieWordEmbeddings: config.flag("tie_word_embeddings", true),
   };
 }

@@ -2,7 +2,7 @@
 //
 // The opcodes are those that `pickle` (protocols 2 to 5) writes for dictionaries of tensors: Python's Lib/pickletools.py.
 
-import { quoteName } from "./safetensors_header.ts";
+import { quoteName } from "./shown.ts";
 
 /** A function or class that a pickle names; without `call` it may be named only. */
 export class PickleGlobal {

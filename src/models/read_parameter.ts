@@ -3,6 +3,7 @@
 import { CheckpointError } from "../errors.ts";
 import { copy_, type DType, dtypeBytes, empty, narrow, noGrad, scope, type Tensor, view } from "../torch/mod.ts";
 import type { SafetensorsDtype } from "./safetensors_header.ts";
+import { plainly, show } from "./shown.ts";
 import type { WeightsFile } from "./weights_file.ts";
 
 const dtypes: Readonly<Partial<Record<SafetensorsDtype, DType>>> = {
@@ -23,7 +24,7 @@ export function readParameter(file: WeightsFile, name: string, parameter: Tensor
   const stored = file.tensors.get(name)?.dtype ?? "F32";
   const dtype = dtypes[stored];
   if (dtype === undefined) {
-    throw new CheckpointError(`${file.path}: ${name} is of type ${stored}, a parameter has to be a float`);
+    throw new CheckpointError(`${file.path}: ${plainly(name)} is of type ${stored}, a parameter has to be a float`);
   }
   if (dtype === parameter.dtype && parameter.device === "cpu") file.readInto(name, parameter.bytes());
   else readConverted(file, name, parameter, dtype);
@@ -54,13 +55,14 @@ export function checkShapes(
 ): void {
   const misfits = [...sources].flatMap(([key, name]) => {
     const [found, wanted] = [file.tensors.get(name)?.shape ?? [], parameters.get(key)?.shape ?? []];
-    return found.join() === wanted.join() ? [] : [`${name} is [${found}] and not [${wanted}]`];
+    if (found.join() === wanted.join()) return [];
+    return [`${plainly(name)} is ${show(found)} and not ${show(wanted)}`];
   });
   if (misfits.length > 0) throw new CheckpointError(`${file.path} does not fit its config.json: ${list(misfits)}`);
 }
 
 /** The first few of a list for a message. */
 export function list(items: readonly string[]): string {
-  const shown = items.slice(0, 8).join(", ");
+  const shown = items.slice(0, 8).map(plainly).join(", ");
   return items.length > 8 ? `${shown} and ${items.length - 8} more` : shown;
 }

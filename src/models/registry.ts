@@ -5,6 +5,7 @@ import { bert } from "./bert.ts";
 import type { ConfigReader } from "./config.ts";
 import type { Architecture } from "./contract.ts";
 import { opt } from "./opt.ts";
+import { quoteName } from "./shown.ts";
 
 const architectures: readonly Architecture[] = [bert, opt];
 
@@ -15,6 +16,6 @@ export function architectureOf(config: ConfigReader): Architecture {
   if (found) return found;
   const known = architectures.map((architecture) => architecture.modelType).join(", ");
   throw new CheckpointError(
-    `${config.path}: model_type ${JSON.stringify(modelType)} is not known here, known are: ${known}`,
+    `${config.path}: model_type ${quoteName(modelType)} is not known here, known are: ${known}`,
   );
 }

@@ -1,6 +1,9 @@
 // The header of a safetensors file: parsed and validated in full before a byte of any tensor is read.
 import { CheckpointError } from "../errors.ts";
 import { findRepeatedKey } from "./repeated_key.ts";
+import { quoteName, show } from "./shown.ts";
+
+export { quoteName } from "./shown.ts";
 
 /** Bytes of one element, in the order of alignment that the reference implementation sorts tensors by. */
 export const dtypeSizes = {
@@ -62,11 +65,6 @@ export function parseSafetensorsHeader(bytes: Uint8Array, fileBytes: number, pat
     .sort(([, a], [, b]) => a.byteOffset - b.byteOffset || a.byteLength - b.byteLength);
   requireContiguous(entries, dataStart, fileBytes, fail);
   return { metadata: parseMetadata(metadata, fail), tensors: new Map(entries) };
-}
-
-/** A name from a file, quoted and shortened so that an error stays one readable line. */
-export function quoteName(name: string): string {
-  return JSON.stringify(name.length > 80 ? `${name.slice(0, 77)}...` : name);
 }
 
 /** The number of elements of a tensor, or undefined where the shape is none or too large to count exactly. */
@@ -151,9 +149,4 @@ function isDtype(value: unknown): value is SafetensorsDtype {
 
 function isOffsets(value: unknown): value is [number, number] {
   return Array.isArray(value) && value.length === 2 && value.every(isCount);
-}
-
-function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

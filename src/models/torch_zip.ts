@@ -3,7 +3,7 @@
 // The format: PKWARE's APPNOTE 6.3.9, sections 4.3 and 4.5.3 (zip64), as PyTorch's `PyTorchStreamWriter` writes it.
 
 import type { ByteFile } from "./byte_file.ts";
-import { quoteName } from "./safetensors_header.ts";
+import { quoteName } from "./shown.ts";
 
 /** Where a record's bytes lie. */
 export interface ZipRecord {

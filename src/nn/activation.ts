@@ -29,10 +29,12 @@ function geluActivation(approximate: "none" | "tanh"): Activation {
 
 /** The activation that a configuration names, for example `gelu`. */
 export function activation(name: string): Activation {
-  const known = activations[name];
+  const known = Object.hasOwn(activations, name) ? activations[name] : undefined;
   if (known === undefined) {
     throw new CheckpointError(
-      `the activation ${JSON.stringify(name)} is unknown: known are ${Object.keys(activations).join(", ")}`,
+      `the activation ${JSON.stringify(name.slice(0, 80))} is unknown: known are ${
+        Object.keys(activations).join(", ")
+      }`,
     );
   }
   return known;
