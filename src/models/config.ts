@@ -25,7 +25,7 @@ export class ConfigReader {
   #countUpTo(most: number, name: string, fallback?: number): number {
     const value = this.fields[name] ?? fallback;
     if (typeof value === "number" && Number.isInteger(value) && value > 0 && value <= most) return value;
-    throw this.#unfit(name, Number(value) > most ? `at most ${most}` : "a whole number above 0");
+    throw this.#unfit(name, typeof value === "number" && value > most ? `at most ${most}` : "a whole number above 0");
   }
 
   number(name: string, fallback: number): number {

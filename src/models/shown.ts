@@ -9,13 +9,13 @@ export function plainly(text: string): string {
 
 /** A name from a file, quoted and shortened so that an error stays one readable line. */
 export function quoteName(name: string): string {
-  return JSON.stringify(cut(name));
+  return escaped(JSON.stringify(cut(name)));
 }
 
 /** A value from a JSON file. */
 export function show(value: unknown): string {
   try {
-    return cut(JSON.stringify(value) ?? "nothing");
+    return escaped(cut(JSON.stringify(value) ?? "nothing"));
   } catch {
     return "nested too deeply to be shown";
   }
@@ -24,7 +24,14 @@ export function show(value: unknown): string {
 /** The reason that another's error gives. */
 export function reasonOf(cause: unknown): string {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return reason.replaceAll(/[\p{Cc}\u2028\u2029]+/gu, " ").slice(0, 300);
+  return reason.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ").slice(0, 300);
+}
+
+// What JSON leaves as it is and yet breaks a line, or turns or hides text.
+function escaped(json: string): string {
+  return json.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    return `\\u{${character.codePointAt(0)?.toString(16)}}`;
+  });
 }
 
 function cut(text: string): string {

@@ -240,8 +240,8 @@ def patched(name: str, reason: str, at, value: bytes, **options) -> None:
 def write_hostile_containers() -> None:
     good = dictionary(a=tensor())
     refused("compressed.bin", '"archive/data.pkl" is compressed', good, compression=zipfile.ZIP_DEFLATED)
-    bomb = dictionary(a=tensor(storage(elements=25_000_000), shape=(5, 5_000_000), strides=(5_000_000, 1)))
-    refused("bomb.bin", "is compressed", bomb, storages={"0": bytes(100_000_000)}, compression=zipfile.ZIP_DEFLATED)
+    bomb = dictionary(a=tensor(storage(elements=2_500_000), shape=(5, 500_000), strides=(500_000, 1)))
+    refused("bomb.bin", "is compressed", bomb, storages={"0": bytes(10_000_000)}, compression=zipfile.ZIP_DEFLATED)
     second = lambda data: data.index(b"PK\x01\x02", data.index(b"PK\x01\x02") + 1)
     end = lambda data: data.rindex(b"PK\x05\x06")
     patched("overlapping.bin", "overlaps another", lambda data: second(data) + 42, struct.pack("<I", 1))
