@@ -35,7 +35,7 @@ export type {
 } from "./src/models/contract.ts";
 export type { LoadOptions } from "./src/models/load.ts";
 export { checkOutputFolder } from "./src/models/output_folder.ts";
-export { saveClassifier } from "./src/models/save.ts";
+export { saveClassifier, type SaveOptions } from "./src/models/save.ts";
 
 // Data
 export { type EncodedExample, encodeExamples } from "./src/data/encode.ts";

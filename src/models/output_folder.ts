@@ -1,7 +1,7 @@
 // A folder of output: it takes its name when all is written in it, or nothing is left.
 
 import { dirname, join, resolve } from "node:path";
-import { CheckpointError } from "../errors.ts";
+import { CheckpointError, FewtuneError } from "../errors.ts";
 
 /**
  * Throws unless a new folder can be made at `folder`: what is asked before hours of training.
@@ -34,7 +34,7 @@ export function writeFolder(folder: string, write: (temporary: string) => void):
     Deno.renameSync(temporary, folder);
   } catch (cause) {
     Deno.removeSync(temporary, { recursive: true });
-    if (cause instanceof CheckpointError) throw cause;
+    if (cause instanceof FewtuneError) throw cause;
     throw new CheckpointError(`${folder} cannot be written (${(cause as Error).message})`, { cause });
   }
 }

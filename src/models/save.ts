@@ -8,7 +8,8 @@ import { version } from "../version.ts";
 import type { Classifier } from "./classifier.ts";
 import { writeFolder, writeText } from "./output_folder.ts";
 import type { SafetensorsDtype } from "./safetensors.ts";
-import { writeSafetensors } from "./safetensors_write.ts";
+import { type SafetensorsSource, writeSafetensors } from "./safetensors_write.ts";
+import { writeShards } from "./shards_write.ts";
 
 const tokenizerFiles = [
   "tokenizer.json",
@@ -27,9 +28,15 @@ const dtypes: Readonly<Partial<Record<DType, SafetensorsDtype>>> = {
   bfloat16: "BF16",
 };
 
+/** How a classifier is saved. */
+export interface SaveOptions {
+  /** Weights that take more are written as several files, each of at most so many bytes. Default 50e9. */
+  readonly maxShardBytes?: number;
+}
+
 /**
- * Saves config.json, model.safetensors, the tokenizer's files of the checkpoint that it came from, and `files` (name to
- * content). They are written to a folder beside it that gets its name at the end.
+ * Saves config.json, model.safetensors (or its shards and their index), the tokenizer's files of the checkpoint that it
+ * came from, and `files` (name to content). They are written to a folder beside it that gets its name at the end.
  *
  * The standard head (`cls`, `last`) saves as an ordinary checkpoint of the architecture. The `mean` head has
  * keys of its own, and config.json says `"fewtune": { "pooling": "mean" }`. A language model saves as one; a tied weight
@@ -39,12 +46,13 @@ const dtypes: Readonly<Partial<Record<DType, SafetensorsDtype>>> = {
  * model is saved whole.
  *
  * @throws {CheckpointError} when the folder exists or cannot be written
- * @throws {OptionError} when the model has adapters
+ * @throws {OptionError} when the model has adapters, or `maxShardBytes` is not above 0
  */
 export function saveClassifier(
   classifier: Classifier,
   folder: string,
   files: Readonly<Record<string, string>> = {},
+  { maxShardBytes }: SaveOptions = {},
 ): void {
   if (adaptedLinears(classifier.model).size > 0) {
     throw new OptionError(
@@ -52,23 +60,23 @@ export function saveClassifier(
     );
   }
   writeFolder(folder, (temporary) => {
-    writeParameters(`${temporary}/model.safetensors`, namedParameters(classifier.model));
+    writeShards(temporary, sourcesOf(namedParameters(classifier.model)), maxShardBytes);
     writeCompanions(classifier, temporary, files);
   });
 }
 
 /** Writes parameters by name as a safetensors file. */
 export function writeParameters(path: string, parameters: ReadonlyMap<string, Tensor>): void {
-  writeSafetensors(
-    path,
-    [...parameters].map(([name, tensor]) => ({
-      name,
-      dtype: dtypes[tensor.dtype] ?? "F32",
-      shape: tensor.shape,
-      bytes: () => bytesOf(tensor),
-    })),
-    { format: "pt" },
-  );
+  writeSafetensors(path, sourcesOf(parameters), { format: "pt" });
+}
+
+function sourcesOf(parameters: ReadonlyMap<string, Tensor>): SafetensorsSource[] {
+  return [...parameters].map(([name, tensor]) => ({
+    name,
+    dtype: dtypes[tensor.dtype] ?? "F32",
+    shape: tensor.shape,
+    bytes: () => bytesOf(tensor),
+  }));
 }
 
 /** Writes what goes with the weights: config.json, the files of the tokenizer, and `files` (name to content). */
