@@ -1,6 +1,7 @@
 // OPT as a language model against transformers, PyTorch and PEFT: logits, losses, gradients, steps of AdamW, and files.
 //
-// TOLERANCES
+// In float64 only the reference's own rounding is left (4.7e-8 is reached); the tolerances of float32 are two to seven
+// times what is reached: gradients 3.5e-6, loss 1.0e-7, logits 2.9e-7. The weights after four steps are 3.8e-8 apart.
 
 import assert from "node:assert/strict";
 import {
