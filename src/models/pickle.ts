@@ -143,7 +143,7 @@ class Machine {
     let value = 0n;
     for (let at = start + count - 1; at >= start; at--) value = (value << 8n) | BigInt(this.#view.getUint8(at));
     const signed = BigInt.asIntN(8 * count, value);
-    return BigInt(Number(signed)) === signed ? Number(signed) : signed;
+    return Number.isSafeInteger(Number(signed)) ? Number(signed) : signed;
   }
 
   text(count: number): string {

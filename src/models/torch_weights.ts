@@ -140,13 +140,19 @@ function namedTensors(
 ): Map<string, TorchTensor> {
   if (!(value instanceof Map)) return fail("it holds no dictionary of tensors");
   const tensors = new Map<string, TorchTensor>();
+  const views = new Map<string, TorchTensor>();
   let total = 0;
   for (const [name, tensor] of value) {
     if (!(tensor instanceof TorchTensor)) {
       return fail(`its ${quoteName(String(name))} is no tensor: save the model's state_dict() alone`);
     }
     if (!offsets.has(tensor.storage.key)) fail(`its storage ${quoteName(tensor.storage.key)} is missing`);
-    tensors.set(String(name), tensor);
+    // Tied tensors are one.
+    const { storage: { key }, dtype, byteOffset, shape, strides } = tensor;
+    const view = JSON.stringify([key, dtype, byteOffset, shape, strides]);
+    const known = views.get(view) ?? tensor;
+    views.set(view, known);
+    tensors.set(String(name), known);
     total += tensor.byteLength;
   }
   if (total > maxTimesRead * file.size) fail(`its tensors share their memory more than ${maxTimesRead} times`);

@@ -52,6 +52,7 @@ export async function exists(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    if (["EINVAL", "ENAMETOOLONG"].includes(String((error as { readonly code?: unknown }).code))) return false;
     throw error;
   }
 }

@@ -244,6 +244,11 @@ Deno.test("adapter_config.json and the adapter's weights", async () => {
   const [config, weights] = ["adapter_config.json", "adapter_model.safetensors"].map((name) => at(`adapter/${name}`));
   assert.ok(config && weights);
   const [text, bytes] = [Deno.readTextFileSync(config), Deno.readFileSync(weights)];
+  const elsewhere = await fuzz(names.length, at("adapter"), async (seed) => {
+    Deno.writeTextFileSync(config, JSON.stringify({ ...JSON.parse(text), base_model_name_or_path: names[seed - 1] }));
+    using _classifier = await loadClassifier(at("adapter"));
+  });
+  assert.equal(elsewhere.refused, names.length);
   const { refused, loaded } = await fuzz(1000, temporary.path, async (seed) => {
     Deno.writeTextFileSync(config, seed % 4 === 0 ? text : jsonMutations(seed, text));
     Deno.writeFileSync(weights, seed % 4 === 0 ? mutations(seed, bytes) : bytes);

@@ -201,6 +201,7 @@ def write_hostile_sizes() -> None:
     refused("no_mark.bin", "goes back to a mark", PROTOCOL + b"t.")
     refused("odd_items.bin", "a key without a value", PROTOCOL + b"}(Nu.")
     refused("no_utf8.bin", "not UTF-8", PROTOCOL + b"X\x01\x00\x00\x00\xff.")
+    refused("long_number.bin", '"a" is no tensor', dictionary(a=b"\x8a\xff" + b"\x7f" * 255))
     refused("number.bin", '"a" is no tensor', dictionary(a=integer(1)))
     refused("wrapped.bin", """"state_dict" is no tensor: save the model's state_dict() alone""", dictionary(state_dict=b"}"))
     refused("list.bin", "holds no dictionary of tensors", PROTOCOL + b"]" + tensor() + b"a.")
