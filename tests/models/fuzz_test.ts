@@ -265,7 +265,7 @@ Deno.test("files of torch.save", async () => {
     Deno.writeFileSync(at("torch/mutated.bin"), mutations(seed, sound[seed % sound.length] ?? new Uint8Array()));
     readAll(openTorchWeights(at("torch/mutated.bin")));
   });
-  assert.ok(refused > 1000 && loaded > 200, `${refused} refused, ${loaded} loaded`);
+  assert.ok(refused > 1000 && loaded > 100, `${refused} refused, ${loaded} loaded`);
 });
 
 const fragments = [

@@ -78,6 +78,16 @@ Deno.test("gradients and what backward needs are counted, and freed with their o
   );
 });
 
+Deno.test("on the meta device a tensor has a shape and no memory", () => {
+  const { liveBytes } = memory();
+  resetPeakMemory();
+  scope(() => {
+    const tensor = ops.empty([2 ** 28, 2 ** 28], { dtype: "float64", device: "meta" });
+    assert.deepEqual([tensor.shape, tensor.dtype, tensor.device], [[2 ** 28, 2 ** 28], "float64", "meta"]);
+  });
+  assert.equal(memory().peakBytes, liveBytes);
+});
+
 Deno.test("on the CPU what is reserved is what is live, and another device has to be one", () => {
   const { liveBytes, peakBytes, reservedBytes, peakReservedBytes } = memory("cpu");
   assert.deepEqual([reservedBytes, peakReservedBytes], [liveBytes, peakBytes]);
