@@ -25,7 +25,7 @@ export function writeShards(
   maxShardBytes: number = defaultShardBytes,
 ): void {
   if (!(maxShardBytes > 0)) throw new OptionError(`maxShardBytes is ${maxShardBytes}, it has to be above 0`);
-  const shards = split(sources, maxShardBytes);
+  const shards = split(sources.toSorted((a, b) => compareKeys(a.name, b.name)), maxShardBytes);
   const names = shards.map((_, index) => shardName(index, shards.length));
   for (const [index, shard] of shards.entries()) {
     writeSafetensors(`${folder}/${names[index]}`, shard, { format: "pt" });
@@ -51,6 +51,27 @@ function split(sources: readonly SafetensorsSource[], maxBytes: number): Safeten
     }
   }
   return current.length > 0 || shards.length === 0 ? [...shards, current] : shards;
+}
+
+// By the parts of the keys: numbers first and by their value, then text; digits that end a text are a number too.
+function compareKeys(a: string, b: string): number {
+  const [left, right] = [a, b].map(sortParts);
+  for (const [index, part] of (left ?? []).entries()) {
+    const other = right?.[index];
+    if (other === undefined) return 1;
+    for (const [place, value] of part.entries()) {
+      const compared = other[place] ?? 0;
+      if (value !== compared) return value < compared ? -1 : 1;
+    }
+  }
+  return (left?.length ?? 0) - (right?.length ?? 0);
+}
+
+function sortParts(key: string): (readonly [isText: number, text: string, number: number])[] {
+  return key.split(".").map((part) => {
+    const [, text = "", digits = ""] = /^(.*?)(\d*)$/s.exec(part) ?? [];
+    return [part === digits && part !== "" ? 0 : 1, text, digits === "" ? -1 : Number(digits)];
+  });
 }
 
 function shardName(index: number, count: number): string {
