@@ -5,7 +5,7 @@ import { adaptedLinears } from "../nn/linear.ts";
 import { namedParameters } from "../nn/module.ts";
 import { type DType, type Tensor, toTypedArray } from "../torch/mod.ts";
 import { version } from "../version.ts";
-import type { Classifier } from "./classifier.ts";
+import type { Classifier, Target } from "./classifier.ts";
 import { writeFolder, writeText } from "./output_folder.ts";
 import type { SafetensorsDtype } from "./safetensors.ts";
 import { writeSafetensors } from "./safetensors_write.ts";
@@ -93,11 +93,16 @@ function savedConfig(classifier: Classifier): Record<string, unknown> {
   return {
     ...config.fields,
     architectures: [architecture.classifierName],
-    problem_type: target === "regression" ? "regression" : "single_label_classification",
+    problem_type: problemType(target),
     id2label: Object.fromEntries(names.entries()),
     label2id: Object.fromEntries(names.map((name, id) => [name, id])),
     fewtune: { version, pooling: model.pooling },
   };
+}
+
+function problemType(target: Target): string {
+  if (target === "regression") return "regression";
+  return target.isMultiLabel ? "multi_label_classification" : "single_label_classification";
 }
 
 function copyTokenizer(from: string | null, to: string): void {
