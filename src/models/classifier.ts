@@ -8,7 +8,14 @@ import type { Architecture, Pooling, SequenceClassifier } from "./contract.ts";
 import { architectureOf } from "./registry.ts";
 
 /** What the model predicts: one of the labels, a number, or at each position the next token (a language model). */
-export type Target = { readonly labels: readonly string[] } | "regression" | "nextToken";
+export type Target = LabelTarget | "regression" | "nextToken";
+
+/** Labels by id. */
+export interface LabelTarget {
+  readonly labels: readonly string[];
+  /** Whether each label is a question of its own (`multi_label_classification`): such models predict here, no more. */
+  readonly isMultiLabel?: true;
+}
 
 /**
  * A model for sequence classification, regression or language modelling and what describes it. Dispose it to free its
@@ -44,7 +51,20 @@ export interface RandomClassifierOptions extends ParameterOptions {
   readonly seed?: number;
 }
 
-function outputsOf(target: Exclude<Target, "nextToken">): number {
+/**
+ * Refuses what is neither trained nor measured here.
+ *
+ * @throws {OptionError} when each label is a question of its own
+ */
+export function requireOneAnswer(target: Target): void {
+  if (typeof target === "string" || !target.isMultiLabel) return;
+  throw new OptionError(
+    "the model is for multi_label_classification, which is for predicting alone here: " +
+      "load it with a target of its own (labels of which a text has one, or regression) to train or evaluate it",
+  );
+}
+
+function outputsOf(target: LabelTarget | "regression"): number {
   if (target === "regression") return 1;
   if (target.labels.length < 2) {
     throw new OptionError(`a classifier needs at least two labels, not ${JSON.stringify(target.labels)}`);

@@ -7,6 +7,7 @@ import { reasonOf, show } from "./shown.ts";
 // No model has more, and the size of a tensor of two such dimensions can still be counted.
 const maxCount = 2 ** 28;
 const maxLayers = 1000;
+const maxLabels = 100_000;
 
 /** The fields of a config.json; a field that is missing or of the wrong kind is a {@linkcode CheckpointError}. */
 export class ConfigReader {
@@ -17,15 +18,34 @@ export class ConfigReader {
     return this.#countUpTo(maxCount, name, fallback);
   }
 
-  /** The number of layers. */
+  /** The number of layers, which are made one by one. */
   layerCount(name: string): number {
     return this.#countUpTo(maxLayers, name);
+  }
+
+  /** The number of labels that have no names. */
+  labelCount(fallback: number): number {
+    return this.#countUpTo(maxLabels, "num_labels", fallback);
   }
 
   #countUpTo(most: number, name: string, fallback?: number): number {
     const value = this.fields[name] ?? fallback;
     if (typeof value === "number" && Number.isInteger(value) && value > 0 && value <= most) return value;
     throw this.#unfit(name, typeof value === "number" && value > most ? `at most ${most}` : "a whole number above 0");
+  }
+
+  /** A whole number of at least 1 that divides the one called `multiple`. */
+  divisor(name: string, multiple: string): number {
+    const [value, whole] = [this.count(name), this.count(multiple)];
+    if (whole % value === 0) return value;
+    throw new CheckpointError(`${this.path}: ${multiple} ${whole} is no multiple of ${name} ${value}`);
+  }
+
+  /** The id of a token in the vocabulary. */
+  tokenId(name: string, fallback: number): number {
+    const [value, vocabSize] = [this.number(name, fallback), this.count("vocab_size")];
+    if (Number.isInteger(value) && value >= 0 && value < vocabSize) return value;
+    throw this.#unfit(name, `a token's id below vocab_size, which is ${vocabSize}`);
   }
 
   number(name: string, fallback: number): number {
@@ -50,6 +70,15 @@ export class ConfigReader {
     const value = this.fields[name] ?? fallback;
     if (typeof value === "string") return value;
     throw this.#unfit(name, "text");
+  }
+
+  /** Refuses other values of fields than these, which they also have when they are missing. */
+  only(supported: Readonly<Record<string, string | number | boolean>>): void {
+    for (const [name, value] of Object.entries(supported)) {
+      const found = this.fields[name] ?? value;
+      if (found === value) continue;
+      throw new CheckpointError(`${this.path}: ${name} ${show(found)} is not supported, only ${show(value)} is`);
+    }
   }
 
   activation(name: string, fallback: string): Activation {

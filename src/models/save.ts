@@ -5,7 +5,7 @@ import { adaptedLinears } from "../nn/linear.ts";
 import { namedParameters } from "../nn/module.ts";
 import { type DType, type Tensor, toTypedArray } from "../torch/mod.ts";
 import { version } from "../version.ts";
-import type { Classifier } from "./classifier.ts";
+import type { Classifier, LabelTarget } from "./classifier.ts";
 import { writeFolder, writeText } from "./output_folder.ts";
 import type { SafetensorsDtype } from "./safetensors.ts";
 import { type SafetensorsSource, writeSafetensors } from "./safetensors_write.ts";
@@ -103,7 +103,7 @@ function savedConfig(classifier: Classifier): Record<string, unknown> {
   return {
     ...config.fields,
     architectures: [architecture.classifierName],
-    problem_type: target === "regression" ? "regression" : "single_label_classification",
+    problem_type: problemType(target),
     id2label: Object.fromEntries(names.entries()),
     label2id: Object.fromEntries(names.map((name, id) => [name, id])),
     fewtune: { version, pooling: model.pooling },
@@ -111,8 +111,13 @@ function savedConfig(classifier: Classifier): Record<string, unknown> {
 }
 
 function languageModelConfig({ architecture, config }: Classifier): Record<string, unknown> {
-  const { problem_type: _problem, id2label: _names, label2id: _ids, ...fields } = config.fields;
+  const { problem_type: _problem, id2label: _names, label2id: _ids, num_labels: _count, ...fields } = config.fields;
   return { ...fields, architectures: [architecture.languageModel?.className], fewtune: { version } };
+}
+
+function problemType(target: LabelTarget | "regression"): string {
+  if (target === "regression") return "regression";
+  return target.isMultiLabel ? "multi_label_classification" : "single_label_classification";
 }
 
 function copyTokenizer(from: string | null, to: string): void {

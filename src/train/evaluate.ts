@@ -3,7 +3,7 @@
 import { OptionError } from "../errors.ts";
 import { accuracy, f1, macroF1, majorityAccuracy, matthews } from "../metrics/classification.ts";
 import { pearson, spearman } from "../metrics/regression.ts";
-import type { Classifier, Target } from "../models/classifier.ts";
+import { type Classifier, type LabelTarget, requireOneAnswer } from "../models/classifier.ts";
 import { packBatch, packingFor, type Sequence } from "../selective/batch.ts";
 import { forward } from "../selective/forward.ts";
 import { allPositions } from "../selective/positions.ts";
@@ -55,8 +55,9 @@ export function argmax(logits: readonly number[]): number {
   return logits.indexOf(Math.max(...logits));
 }
 
-/** Softmax of logits: the probability of each label. */
-export function probabilities(logits: readonly number[]): number[] {
+/** The probability of each label by its logits: softmax, or of labels that exclude no other the sigmoid of each. */
+export function probabilities(logits: readonly number[], { isMultiLabel }: Partial<LabelTarget> = {}): number[] {
+  if (isMultiLabel) return logits.map((logit) => 1 / (1 + Math.exp(-logit)));
   const highest = Math.max(...logits);
   const weights = logits.map((logit) => Math.exp(logit - highest));
   const sum = weights.reduce((total, weight) => total + weight, 0);
@@ -67,6 +68,7 @@ export function probabilities(logits: readonly number[]): number[] {
  * The task's metrics over labelled examples, or over a language model's texts.
  *
  * @throws {DataError} when there is no example, one has no label, or a text has fewer than two tokens
+ * @throws {OptionError} when each label is a question of its own
  */
 export async function evaluate(
   classifier: Classifier,
@@ -75,6 +77,7 @@ export async function evaluate(
 ): Promise<Metrics> {
   const { target } = classifier;
   if (target === "nextToken") return languageMetrics(totalScore(await scoreTexts(classifier, examples, options)));
+  requireOneAnswer(target);
   const labels = labelsOf(examples);
   const logits = await predictLogits(classifier, examples, options);
   const loss = scope(() => item(lossOf(logitTensor(logits, classifier), labels, target)));
@@ -92,7 +95,7 @@ function logitTensor(logits: readonly (readonly number[])[], { model }: Classifi
 function scores(
   logits: readonly (readonly number[])[],
   labels: readonly number[],
-  target: Exclude<Target, "nextToken">,
+  target: LabelTarget | "regression",
 ): Metrics {
   if (target === "regression") {
     const predictions = logits.map(([value = NaN]) => value);

@@ -4,7 +4,7 @@ import { type EncodedExample, encodeExamples } from "../data/encode.ts";
 import type { Example } from "../data/examples.ts";
 import { readTable } from "../data/table.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
-import type { Classifier } from "../models/classifier.ts";
+import type { Classifier, LabelTarget } from "../models/classifier.ts";
 import { loadClassifier } from "../methods/load.ts";
 import type { LoadOptions } from "../models/load.ts";
 import { exists } from "../native/cache.ts";
@@ -53,9 +53,10 @@ export class Predictor implements Disposable {
   async predict(texts: readonly (string | Example)[], options: PredictOptions = {}): Promise<Prediction[]> {
     const examples = texts.map((text) => typeof text === "string" ? { text } : text);
     const encoded = encodeExamples(examples, this.tokenizer, this.maxLength);
-    if (this.classifier.target === "nextToken") return await this.#score(examples, encoded, options);
+    const { target } = this.classifier;
+    if (target === "nextToken") return await this.#score(examples, encoded, options);
     const logits = await predictLogits(this.classifier, encoded, options);
-    return logits.map((each) => this.#read(each));
+    return logits.map((each) => read(each, target));
   }
 
   /**
@@ -86,12 +87,12 @@ export class Predictor implements Disposable {
     const scores = await scoreTexts(this.classifier, encoded, options);
     return scores.map(({ loss, tokens }) => ({ loss: loss / tokens, perplexity: Math.exp(loss / tokens), tokens }));
   }
+}
 
-  #read(logits: readonly number[]): Prediction {
-    if (this.classifier.target === "regression") return { value: logits[0] ?? NaN };
-    const best = argmax(logits);
-    return { label: this.classifier.labels[best] ?? "", score: probabilities(logits)[best] ?? NaN, logits };
-  }
+function read(logits: readonly number[], target: LabelTarget | "regression"): Prediction {
+  if (target === "regression") return { value: logits[0] ?? NaN };
+  const best = argmax(logits);
+  return { label: target.labels[best] ?? "", score: probabilities(logits, target)[best] ?? NaN, logits };
 }
 
 /** How well a model does on a table. */

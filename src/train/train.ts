@@ -2,7 +2,7 @@
 
 import { trainingBatches } from "../data/batches.ts";
 import { SeededRandom } from "../data/prng.ts";
-import type { Classifier } from "../models/classifier.ts";
+import { type Classifier, requireOneAnswer } from "../models/classifier.ts";
 import type { ActivationPlan } from "../selective/peak_estimate.ts";
 import { type Device, memory, releaseMemory, resetPeakMemory } from "../torch/mod.ts";
 import { evaluate, type Metrics } from "./evaluate.ts";
@@ -39,7 +39,7 @@ export interface TrainResult {
  * What trains are the parameters that require a gradient: all of a new model, or what a method left. A language model's
  * examples are whole texts: it learns each selected token's next one.
  *
- * @throws {OptionError} when an option has a value that cannot be
+ * @throws {OptionError} when an option has a value that cannot be, or each label is a question of its own
  * @throws {DataError} when there are no examples, one has no label, or a text has fewer than two tokens
  * @throws {TrainingError} when the loss is not a finite number; the parameters are those before that step
  */
@@ -74,6 +74,7 @@ class Run implements Disposable {
   constructor(classifier: Classifier, data: TrainingData, options: TrainOptions) {
     const { batchSize = 32, epochs = 3, seed = 0 } = options;
     checkTrainOptions(options);
+    requireOneAnswer(classifier.target);
     const lessons = lessonsOf(data.train, classifier.target);
     this.#classifier = classifier;
     this.#data = data;

@@ -117,10 +117,34 @@ const optConfig = {
   init_std: 0.02,
 };
 
+const { model_type: _, type_vocab_size: __, ...shape } = bertConfig;
+const robertaConfig = {
+  ...shape,
+  model_type: "roberta",
+  type_vocab_size: 1,
+  max_position_embeddings: 12,
+  pad_token_id: 1,
+};
+
+const distilbertConfig = {
+  model_type: "distilbert",
+  vocab_size: 11,
+  dim: 8,
+  n_layers: 1,
+  n_heads: 2,
+  hidden_dim: 12,
+  max_position_embeddings: 9,
+  activation: "gelu",
+  dropout: 0.1,
+  attention_dropout: 0.1,
+  pad_token_id: 0,
+};
+
+const models = { bert: bertConfig, roberta: robertaConfig, distilbert: distilbertConfig, opt: optConfig };
 const target = { labels: ["no", "yes"] };
 
-for (const [name, config, pooling] of [["bert", bertConfig, "cls"], ["opt", optConfig, "last"]] as const) {
-  using classifier = randomClassifier(config, { target, pooling });
+for (const [name, config] of Object.entries(models)) {
+  using classifier = randomClassifier(config, { target, pooling: name === "opt" ? "last" : "cls" });
   saveClassifier(classifier, at(name));
 }
 {
@@ -228,15 +252,15 @@ Deno.test("the index of shards, with names that lead elsewhere", async () => {
   });
 });
 
-for (const name of ["bert", "opt"]) {
+for (const name of Object.keys(models)) {
   Deno.test(`config.json of ${name}`, async () => {
     const config = Deno.readTextFileSync(at(`${name}/config.json`));
-    const { refused, loaded } = await fuzz(1200, at(name), async (seed) => {
+    const { refused, loaded } = await fuzz(600, at(name), async (seed) => {
       Deno.writeTextFileSync(at(`${name}/config.json`), jsonMutations(seed, config));
       using _classifier = await loadClassifier(at(name), seed % 3 === 0 ? {} : { target });
     });
     Deno.writeTextFileSync(at(`${name}/config.json`), config);
-    assert.ok(refused > 200 && loaded > 200, `${refused} refused, ${loaded} loaded`);
+    assert.ok(refused > 100 && loaded > 50, `${refused} refused, ${loaded} loaded`);
   });
 }
 

@@ -1,6 +1,6 @@
 // Random OPTs that predict the next token, and texts for them.
 
-import { type Classifier, type Sequence } from "../../mod.ts";
+import type { Classifier, Sequence } from "../../mod.ts";
 import { SeededRandom } from "../../src/data/prng.ts";
 import { vocabSize } from "./random_bert.ts";
 import { postNorm, randomOpt, type RandomOptOptions } from "./random_opt.ts";

@@ -26,7 +26,7 @@ import { lessonsOf } from "../../src/train/lesson.ts";
 import { scoreTexts, totalScore } from "../../src/train/text_score.ts";
 import { distance, norm } from "../support/numbers.ts";
 import { countingTexts, languageShapes, randomLanguageModel } from "../support/random_language_model.ts";
-import { type RandomOptOptions } from "../support/random_opt.ts";
+import type { RandomOptOptions } from "../support/random_opt.ts";
 import { pack, takeGradients } from "../support/small_bert.ts";
 import { assertNothingLeft } from "../support/torch.ts";
 
@@ -47,11 +47,13 @@ async function trained(model: RandomOptOptions, options: TrainOptions): Promise<
 for (const [name, fields] of Object.entries(languageShapes)) {
   Deno.test(`${name}: the same weights to the bit, stored or recomputed, updated at the end or in backward`, async () => {
     await assertNothingLeft(async () => {
-      for (const k of [3, "all"] as const) {
+      for (const [k, precision] of [[3, "float32"], ["all", "float32"], [3, "bf16"]] as const) {
         const model = { fields, dropout: 0.1 };
-        const expected = await trained(model, { k, activations: "store" });
-        assert.deepEqual(await trained(model, { k, activations: "recompute" }), expected);
-        assert.deepEqual(await trained(model, { k, activations: "recompute", optimizerInBackward: true }), expected);
+        const options = { k, precision };
+        const expected = await trained(model, { ...options, activations: "store" });
+        assert.deepEqual(await trained(model, { ...options, activations: "recompute" }), expected);
+        const early = { ...options, activations: "recompute", optimizerInBackward: true } as const;
+        assert.deepEqual(await trained(model, early), expected);
         const layerwise = { k, clipping: "layer", maxGradNorm: 0.1 } as const;
         const clipped = await trained(model, layerwise);
         assert.deepEqual(await trained(model, { ...layerwise, optimizerInBackward: true }), clipped);
