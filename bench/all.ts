@@ -12,6 +12,7 @@ const benchmarks: readonly (readonly [name: keyof Results, script: string, ...fl
   ["step_bert_base", "step.ts"],
   ["step_cola", "step.ts", "--batch-size", "64", "--lengths", "cola", "--k", "8"],
   ["growth", "growth.ts"],
+  ["load", "load.ts"],
 ];
 
 // Matrix products in bf16 are emulated, slowly, where the processor has no instructions for them.
@@ -25,6 +26,7 @@ const peers = python === undefined ? [] : ["--python", python];
 const precision = await hasBf16() ? ["--bf16"] : [];
 const shared: Readonly<Record<string, readonly string[]>> = {
   "boxed_call.ts": peers,
+  "load.ts": peers,
   "step.ts": [...peers, ...precision],
 };
 

@@ -67,12 +67,36 @@ export interface ContestantResult {
   readonly relativeTime: number;
 }
 
+/** One load of a checkpoint in a process of its own. */
+export interface MeasuredLoad {
+  readonly seconds: number;
+  /** Of all threads. */
+  readonly cpuSeconds: number;
+  /** The most that the process had resident, less what it had before. */
+  readonly peakBytes: number;
+}
+
+/** Loading a checkpoint: medians over the rounds. */
+export interface LoadResult extends Origin {
+  readonly rounds: number;
+  readonly parameters: number;
+  /** Of all weights in their files. */
+  readonly fileBytes: number;
+  readonly contestants: readonly (MeasuredLoad & {
+    readonly name: "fewtune" | "safetensors" | "transformers";
+    readonly dtype: "float16" | "float32";
+    /** Of the parameters that were read into. */
+    readonly weightBytes: number;
+  })[];
+}
+
 /** The results by name; `demo` is the result.json that the demo writes beside its model. */
 export interface Results {
   readonly boxed_call: BoxedCallResult;
   readonly step_bert_base: StepResult;
   readonly step_cola: StepResult;
   readonly growth: GrowthResult;
+  readonly load: LoadResult;
   readonly demo: SpamDemoResult;
 }
 

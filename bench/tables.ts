@@ -5,6 +5,7 @@ import { boxedCallTable } from "./boxed_call.ts";
 import { markdownTable, mebibytes } from "./markdown.ts";
 import { titleOf } from "./contestants.ts";
 import { type GrowthResult, growthTable, paperTable } from "./growth.ts";
+import { loadTable } from "./load.ts";
 import { shown } from "./picture.ts";
 import { type Origin, readResult, type StepResult } from "./results.ts";
 import { stepTable } from "./step.ts";
@@ -23,6 +24,7 @@ const tables: Readonly<Record<string, () => string>> = {
   growth_k: () => growthOf((growth) => growthTable(growth, "k")),
   growth_depth: () => describe(readResult("growth"), (growth) => growthTable(growth, "depth")),
   growth_paper: () => growthOf(paperTable),
+  load: () => describe(readResult("load"), loadTable),
   memory: () => describe(readResult("step_bert_base"), memoryTable),
   demo: () => {
     const demo = readResult("demo");
