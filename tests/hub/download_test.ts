@@ -209,8 +209,14 @@ Deno.test("too many requests: a short wait is waited for, a long one is said", a
   assert.deepEqual(await fetched(second), weights);
   assert.ok(performance.now() - secondStarted >= 900);
 
-  for (const [value, when] of [["600", "10 minutes"], [date(3600), "60 minutes"], ["90", "90 seconds"]] as const) {
-    await using third = place(sometimes(/^HEAD/, 1, status(429, { "retry-after": value })));
+  const long: readonly [string, string, string][] = [
+    ["retry-after", "600", "10 minutes"],
+    ["retry-after", date(3600), "60 minutes"],
+    ["retry-after", "90", "90 seconds"],
+    ["ratelimit", `"resolvers";r=0;t=240`, "4 minutes"],
+  ];
+  for (const [header, value, when] of long) {
+    await using third = place(sometimes(/^HEAD/, 1, status(429, { [header]: value })));
     const message = new RegExp(`too many requests \\(429\\): try again in ${when}`);
     await assert.rejects(fetched(third), { name: "HubError", status: 429, message });
     assert.equal(third.hub.asked("HEAD").length, 1);
@@ -222,6 +228,16 @@ Deno.test("an address in the storage that has expired is asked for anew", async 
   assert.deepEqual(await fetched(made), weights);
   const [first, second] = made.hub.asked("GET", "storage");
   assert.notEqual(first, second);
+});
+
+Deno.test("a hub that is away for longer than anybody waits is not waited for", async () => {
+  await using made = place(sometimes(/^HEAD/, 1, status(503, { "retry-after": "600" })));
+  await assert.rejects(fetched(made), {
+    name: "HubError",
+    status: 503,
+    message: /in trouble \(503\): try again later/,
+  });
+  assert.equal(made.hub.asked("HEAD").length, 1);
 });
 
 Deno.test("a web page is no file", async () => {
