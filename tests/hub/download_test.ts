@@ -17,8 +17,9 @@ function place(...faults: readonly Fault[]): HubPlace {
   return made;
 }
 
-async function fetched({ open }: HubPlace, path = "model.safetensors"): Promise<Uint8Array> {
-  return Deno.readFileSync(await (await open()).fetch(path));
+async function fetched({ open }: HubPlace, path = "model.safetensors", idle = 10_000): Promise<Uint8Array> {
+  const repository = await open({ patience: { firstPause: 1, idle } });
+  return Deno.readFileSync(await repository.fetch(path));
 }
 
 function ranges({ hub }: HubPlace): (string | null)[] {
@@ -104,13 +105,14 @@ Deno.test("what another content left is not gone on with", async () => {
   assert.deepEqual(ranges(made), [null, null]);
 });
 
-Deno.test("a file that changes between its announcement and its download starts anew", async () => {
-  const other = noise(300_000, 2);
-  await using made = place(sometimes(/^GET .*resolve/, 1, () => {
-    made.hub.repositories[0]?.revisions.get("main")?.files.set("model.safetensors", other);
+Deno.test("a file that changes between its announcement and its download starts anew, however often", async () => {
+  const last = noise(300_000, 2);
+  const contents = [noise(300_000, 4), noise(300_000, 3), last];
+  await using made = place(sometimes(/^GET .*resolve/, contents.length, () => {
+    made.hub.repositories[0]?.revisions.get("main")?.files.set("model.safetensors", contents.shift() ?? last);
     return null;
   }));
-  assert.deepEqual(await fetched(made), other);
+  assert.deepEqual(await fetched(made), last);
 });
 
 Deno.test("a server that ignores the range sends the file from its beginning", async () => {
@@ -167,23 +169,26 @@ Deno.test("a server that falls silent counts as dead, one that is slow does not"
       headers: { "content-length": String(content.length) },
     });
   };
+  const [path, idle] = ["model.safetensors", 1000];
   await using made = place(sometimes(fromStorage, 1, silent));
-  assert.deepEqual(await fetched(made), weights);
+  assert.deepEqual(await fetched(made, path, idle), weights);
   assert.deepEqual(ranges(made), [null, "bytes=1000-"]);
 
   const slow: Fault = async (_request, answer) => {
     const content = await (await answer()).bytes();
     let sent = 0;
     const pull = async (controller: ReadableStreamDefaultController): Promise<void> => {
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise((resolve) => setTimeout(resolve, 150));
       controller.enqueue(content.slice(sent, sent += 30_000));
       if (sent >= content.length) controller.close();
     };
     return new Response(new ReadableStream({ pull }), { headers: { "content-length": String(content.length) } });
   };
   await using second = place(sometimes(fromStorage, 1, slow));
-  assert.deepEqual(await fetched(second), weights);
+  const started = performance.now();
+  assert.deepEqual(await fetched(second, path, idle), weights);
   assert.deepEqual(ranges(second), [null]);
+  assert.ok(performance.now() - started > idle);
 });
 
 Deno.test("a server that never answers is given up", async () => {
