@@ -4,7 +4,7 @@ import { HubError } from "../errors.ts";
 import { exists } from "../native/cache.ts";
 import type { CachedRepository } from "./cache_layout.ts";
 import { fitsTag } from "./checksum.ts";
-import { type Asked, unreachable } from "./failures.ts";
+import { type Asked, broken } from "./failures.ts";
 import { contentTag } from "./names.ts";
 import { Passing, persistently, request } from "./requests.ts";
 import type { HubSettings } from "./settings.ts";
@@ -95,11 +95,11 @@ async function fill(
   try {
     await request(wanted, asked, settings, async (response) => {
       refuseWebPage(response.headers, asked);
-      if (isOther) throw new Passing(unreachable(asked.endpoint, `${asked.path} changed meanwhile`));
+      if (isOther) throw new Passing(broken(asked.endpoint, `${asked.path} changed meanwhile`));
       let done = response.status === 206 ? from : 0;
       if (response.status === 206 && !beginsAt(from, response.headers)) {
         await output.truncate(0);
-        throw new Passing(unreachable(asked.endpoint, `another range of ${asked.path} came than was asked for`));
+        throw new Passing(broken(asked.endpoint, `another range of ${asked.path} came than was asked for`));
       }
       await output.seek(done, Deno.SeekMode.Start);
       onBytes(0, done);
@@ -110,7 +110,7 @@ async function fill(
         if (announced.size !== null && done > announced.size) return;
       }
       if (announced.size !== null && done < announced.size) {
-        throw new Passing(unreachable(asked.endpoint, `${asked.path} ended after ${done} of ${announced.size} bytes`));
+        throw new Passing(broken(asked.endpoint, `${asked.path} ended after ${done} of ${announced.size} bytes`));
       }
     });
   } catch (error) {

@@ -69,6 +69,15 @@ export function unreachable(endpoint: string, cause: unknown): HubError {
   );
 }
 
+/** An answer did not come to its end. */
+export function broken(endpoint: string, cause: unknown): HubError {
+  return new HubError(
+    `the connection to ${endpoint} broke (${detailOf(cause)}): try again, what was downloaded is kept`,
+    null,
+    { cause },
+  );
+}
+
 // The innermost cause says it best: `dns error: failed to lookup address information`.
 function detailOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);

@@ -2,7 +2,7 @@
 
 import { HubError } from "../errors.ts";
 import { version } from "../version.ts";
-import { type Asked, refusal, tooManyRequests, unreachable } from "./failures.ts";
+import { type Asked, broken, refusal, tooManyRequests, unreachable } from "./failures.ts";
 import type { HubSettings } from "./settings.ts";
 
 /** Something failed that may succeed when it is tried again. */
@@ -120,7 +120,7 @@ class Connection implements Disposable {
         })
       );
     } catch (error) {
-      throw this.#explained(error);
+      throw this.#explained(error, unreachable);
     }
   }
 
@@ -134,7 +134,7 @@ class Connection implements Disposable {
         yield value;
       }
     } catch (error) {
-      throw this.#explained(error);
+      throw this.#explained(error, broken);
     }
   }
 
@@ -148,13 +148,13 @@ class Connection implements Disposable {
     }
   }
 
-  #explained(error: unknown): unknown {
+  #explained(error: unknown, reason: typeof broken): unknown {
     const { endpoint, signal } = this.settings;
     if (signal?.aborted) return signal.reason;
     const silence = this.#silence.signal;
     const isNetwork = silence.aborted || error instanceof TypeError || error instanceof Deno.errors.Http;
     if (!isNetwork) return error;
-    return new Passing(unreachable(endpoint, silence.aborted ? silence.reason : error));
+    return new Passing(reason(endpoint, silence.aborted ? silence.reason : error));
   }
 
   [Symbol.dispose](): void {
