@@ -32,7 +32,7 @@ interface Announced {
 export async function download(file: RemoteFile): Promise<void> {
   const { cached, commit, settings, asked } = file;
   const report = progressOf(file);
-  let received = 0;
+  let most = 0;
   let damaged = 0;
   await persistently(settings, async () => {
     const announced = await announcement(file);
@@ -40,8 +40,8 @@ export async function download(file: RemoteFile): Promise<void> {
     await cached.underLock(announced.tag, settings.signal, async () => {
       if (await exists(blob)) return;
       const partial = `${blob}.incomplete`;
-      await fill(partial, announced, file, (bytes, done) => {
-        received += bytes;
+      await fill(partial, announced, file, (done) => {
+        most = Math.max(most, done);
         report(done, announced.size);
       });
       const fault = await faultOf(partial, announced);
@@ -51,7 +51,7 @@ export async function download(file: RemoteFile): Promise<void> {
       throw damaged++ === 0 ? new Passing(error, 0) : error;
     });
     await cached.link(commit, asked.path, announced.tag);
-  }, () => received);
+  }, () => most);
 }
 
 // The redirect to where large files are kept says what they are; it is not followed for that.
@@ -79,7 +79,7 @@ async function fill(
   partial: string,
   announced: Announced,
   { asked, settings, commit }: RemoteFile,
-  onBytes: (bytes: number, done: number) => void,
+  onBytes: (done: number) => void,
 ): Promise<void> {
   using output = await Deno.open(partial, { read: true, write: true, create: true });
   const from = await keptBytes(output, announced);
@@ -102,11 +102,11 @@ async function fill(
         throw new Passing(broken(asked.endpoint, `another range of ${asked.path} came than was asked for`));
       }
       await output.seek(done, Deno.SeekMode.Start);
-      onBytes(0, done);
+      onBytes(done);
       for await (const piece of response.body()) {
         for (let written = 0; written < piece.length;) written += await output.write(piece.subarray(written));
         done += piece.length;
-        onBytes(piece.length, done);
+        onBytes(done);
         if (announced.size !== null && done > announced.size) return;
       }
       if (announced.size !== null && done < announced.size) {

@@ -134,6 +134,22 @@ Deno.test("a server that sends another range, or none is left, is asked for the 
   }
 });
 
+Deno.test("a server that breaks and never goes on is given up", async () => {
+  const shifted = changed((content, headers) => {
+    headers.set("content-range", "bytes 5-299999/300000");
+    return content;
+  });
+  await using made = place((request, answer) => {
+    if (!fromStorage.test(`${request.method} ${new URL(request.url).pathname}`)) return null;
+    return request.headers.has("range") ? shifted(request, answer) : cutAfter(100_000)(request, answer);
+  });
+  await assert.rejects(fetched(made), {
+    name: "HubError",
+    message: /the connection to \S+ broke .*what was downloaded is kept/,
+  });
+  assert.ok(ranges(made).length <= 6);
+});
+
 Deno.test("a damaged download is repeated once, and then refused; nothing of it stays", async () => {
   const flip = changed((content) => {
     content[1] = (content[1] ?? 0) ^ 1;
