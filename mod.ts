@@ -23,10 +23,17 @@ export { item, tensorFrom, type TensorOptions, toNumbers, toTypedArray } from ".
 
 // Models
 export { namedParameters, parameterBytes, trainedParameters } from "./src/nn/module.ts";
-export { Classifier, randomClassifier, type RandomClassifierOptions, type Target } from "./src/models/classifier.ts";
+export {
+  Classifier,
+  type LabelTarget,
+  randomClassifier,
+  type RandomClassifierOptions,
+  type Target,
+} from "./src/models/classifier.ts";
 export type {
   Architecture,
   Backbone,
+  LanguageModelMaker,
   Pooling,
   RowModule,
   SequenceClassifier,
@@ -63,6 +70,7 @@ export {
   accumulateGradients,
   type ActivationMode,
   type GradientOptions,
+  type LossOf,
   type Precision,
   type Work,
 } from "./src/selective/gradients.ts";
@@ -85,7 +93,7 @@ export { saveAdapter } from "./src/methods/save_adapter.ts";
 // Training
 export { AdamW, type AdamWOptions } from "./src/train/adamw.ts";
 export { clipGradNorm } from "./src/train/clip.ts";
-export { evaluate, type Metrics, predictLogits, type PredictOptions, probabilities } from "./src/train/evaluate.ts";
+export { evaluate, type Metrics, predictLogits, probabilities } from "./src/train/evaluate.ts";
 export type { EvaluationEvent, NoticeEvent, StepEvent, TrainEvent } from "./src/train/events.ts";
 export {
   fineTune,
@@ -94,6 +102,8 @@ export {
   type FineTuneResult,
   type ProgressEvent,
 } from "./src/train/fine_tune.ts";
+export { type PredictOptions } from "./src/train/in_batches.ts";
+export { type TrainingExample } from "./src/train/lesson.ts";
 export { lossOf } from "./src/train/loss.ts";
 export { type ProfileOptions, profileStep } from "./src/train/profile.ts";
 export type { MakeClassifier } from "./src/train/profile_measure.ts";
@@ -115,9 +125,9 @@ export {
   Predictor,
   type PredictorOptions,
   type TableMetrics,
+  type TextPrediction,
 } from "./src/train/predictor.ts";
 export { linearSchedule, type ScheduleOptions } from "./src/train/schedule.ts";
 export { type Columns, type Task } from "./src/train/table_data.ts";
-export { type TrainingExample } from "./src/train/step.ts";
 export { train, type TrainingData, type TrainResult } from "./src/train/train.ts";
 export type { Clipping, TrainOptions } from "./src/train/train_options.ts";

@@ -17,7 +17,7 @@ export function evalCommand(): CommandUnknownOpts {
     .requiredOption("--data <file>", "table to evaluate on: .tsv, .csv or .jsonl, with named columns")
     .option("--text <column>", "column of the text", "text")
     .option("--text-pair <column>", "column of the second text, where texts come in pairs")
-    .option("--label <column>", "column of the label", "label")
+    .option("--label <column>", "column of the label; a language model needs none", "label")
     .option("--batch-size <count>", "texts that run together", wholeNumber(1), 32)
     .option("--max-length <tokens>", "cut texts to so many tokens (default: as in training)", wholeNumber(1))
     .option("--threads <count>", "threads on the CPU (default: LibTorch's choice)", threadCount)

@@ -1,4 +1,4 @@
-// `fewtune predict`: the label and its probability, or the number, for each text.
+// `fewtune predict`: the label and its probability, the number, or a language model's perplexity, for each text.
 
 import { Command, type CommandUnknownOpts } from "npm:@commander-js/extra-typings@15.1.0";
 import type { Example } from "../data/examples.ts";
@@ -14,7 +14,9 @@ import { showTrainingProgress } from "./training_progress.ts";
 /** The command `predict`. */
 export function predictCommand(): CommandUnknownOpts {
   return new Command("predict")
-    .description("predict the label of texts, from arguments or the lines of standard input")
+    .description(
+      "predict the label of texts (a language model: their perplexity), from arguments or the lines of standard input",
+    )
     .argument("[texts...]", "the texts; none: each line of standard input is one")
     .addOption(modelOptions.model)
     .addOption(modelOptions.revision)
@@ -53,7 +55,7 @@ export function predictCommand(): CommandUnknownOpts {
 export type Show = (prediction: Prediction, text: string) => string;
 
 function jsonText(prediction: Prediction, withLogits: boolean): string {
-  if ("value" in prediction) return JSON.stringify(prediction);
+  if (!("label" in prediction)) return JSON.stringify(prediction);
   const { label, score, logits } = prediction;
   return JSON.stringify({ label, score, ...(withLogits && { logits }) });
 }
@@ -63,11 +65,15 @@ export function humanText({ classifier: { labels } }: Predictor): Show {
   const labelWidth = Math.max(0, ...labels.map((label) => label.length));
   const width = Deno.stdout.isTerminal() ? Deno.consoleSize().columns : 100;
   return (prediction, text) => {
-    const answer = "value" in prediction
-      ? prediction.value.toFixed(4)
-      : `${prediction.label.padEnd(labelWidth)}  ${prediction.score.toFixed(4)}`;
+    const answer = answerText(prediction, labelWidth);
     return `${answer}  ${shorten(text.replaceAll(/\s+/g, " ").trim(), width - answer.length - 2)}`;
   };
+}
+
+function answerText(prediction: Prediction, labelWidth: number): string {
+  if ("value" in prediction) return prediction.value.toFixed(4);
+  if ("perplexity" in prediction) return `perplexity ${prediction.perplexity.toFixed(2)}`;
+  return `${prediction.label.padEnd(labelWidth)}  ${prediction.score.toFixed(4)}`;
 }
 
 function shorten(text: string, width: number): string {

@@ -3,6 +3,7 @@
 import { Command, type CommandUnknownOpts, Option } from "npm:@commander-js/extra-typings@15.1.0";
 import { poolings } from "../models/contract.ts";
 import { fineTune, type FineTuneResult } from "../train/fine_tune.ts";
+import { tasks } from "../train/table_data.ts";
 import { clippings } from "../train/train_options.ts";
 import { InterruptedError, type Interrupts, listenToInterrupts } from "./interrupt.ts";
 import { deviceName, folderName, positiveNumber, seedNumber, threadCount, wholeNumber } from "./option_values.ts";
@@ -15,7 +16,7 @@ import { showTrainingProgress } from "./training_progress.ts";
 /** The command `train`. */
 export function trainCommand(): CommandUnknownOpts {
   return new Command("train")
-    .description("fine-tune a model on a table of texts and labels")
+    .description("fine-tune a model on a table of texts and labels, or of texts alone")
     .addOption(modelOptions.model)
     .addOption(modelOptions.revision)
     .requiredOption("--train <file>", "table to train on: .tsv, .csv or .jsonl, with named columns")
@@ -23,10 +24,10 @@ export function trainCommand(): CommandUnknownOpts {
     .option("--dev <file>", "table to evaluate on after each epoch")
     .option("--text <column>", "column of the text", "text")
     .option("--text-pair <column>", "column of the second text, where texts come in pairs")
-    .option("--label <column>", "column of the label", "label")
+    .option("--label <column>", "column of the label; a language model needs none", "label")
     .addOption(
       new Option("--task <task>", "what to learn (default: classification, unless labels are decimal numbers)")
-        .choices(["classification", "regression"] as const),
+        .choices(tasks),
     )
     .addOption(stepOptions.method)
     .addOption(stepOptions.k)
@@ -35,8 +36,11 @@ export function trainCommand(): CommandUnknownOpts {
     .addOption(stepOptions.loraTargets)
     .addOption(stepOptions.freezeLayers)
     .addOption(
-      new Option("--pooling <pooling>", "what the head reads: the mean over the positions, the first, or the last")
-        .choices(poolings).default("mean" as const),
+      new Option(
+        "--pooling <pooling>",
+        "what a classifier reads: the mean over the positions, the first, or the last (default: mean)",
+      )
+        .choices(poolings),
     )
     .addOption(stepOptions.activations)
     .addOption(stepOptions.memoryBudget)

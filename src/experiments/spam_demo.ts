@@ -13,7 +13,7 @@ import type { SelectionSize } from "../selective/positions.ts";
 import { threads } from "../torch/mod.ts";
 import type { Metrics } from "../train/evaluate.ts";
 import { fineTune, type FineTuneEvent, type FineTuneResult } from "../train/fine_tune.ts";
-import type { TrainingExample } from "../train/step.ts";
+import type { TrainingExample } from "../train/lesson.ts";
 import { train } from "../train/train.ts";
 import { type Versions, versions } from "../train/training_record.ts";
 import { minilmFolder } from "./minilm.ts";

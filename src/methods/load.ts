@@ -6,7 +6,14 @@ import type { HubOptions } from "../hub/options.ts";
 import { Classifier } from "../models/classifier.ts";
 import { ConfigReader, readJsonObject } from "../models/config.ts";
 import type { SequenceClassifier } from "../models/contract.ts";
-import { loadCheckpoint, type LoadOptions, sameTarget, savedPooling, savedTarget } from "../models/load.ts";
+import {
+  loadCheckpoint,
+  type LoadOptions,
+  sameTarget,
+  savedLabels,
+  savedPooling,
+  savedTarget,
+} from "../models/load.ts";
 import { architectureOf } from "../models/registry.ts";
 import { checkShapes, list, readParameter } from "../models/read_parameter.ts";
 import { openSafetensors, type SafetensorsFile } from "../models/safetensors.ts";
@@ -46,7 +53,7 @@ async function loadAdapted(folder: string, options: ClassifierOptions): Promise<
   const adapter = readAdapterConfig(`${folder}/${adapterConfigName}`);
   using file = openSafetensors(`${folder}/${adapterWeightsName}`);
   const baseFolder = await folderOfBase(folder, adapter, options);
-  const trained = await trainedFor(folder, baseFolder, options);
+  const trained = await trainedFor(folder, baseFolder, adapter, options);
   const base = await loadCheckpoint(baseFolder, { ...options, ...trained });
   try {
     readLora(base, adapter, file);
@@ -76,11 +83,14 @@ async function folderOfBase(folder: string, { base, revision }: AdapterConfig, o
 async function trainedFor(
   folder: string,
   base: string,
+  { isClassifier }: AdapterConfig,
   wanted: LoadOptions,
 ): Promise<Pick<Required<LoadOptions>, "target" | "pooling">> {
   const path = await exists(`${folder}/config.json`) ? `${folder}/config.json` : `${base}/config.json`;
   const config = new ConfigReader(path, readJsonObject(path));
-  const [target, pooling] = [savedTarget(config), savedPooling(config, architectureOf(config))];
+  const architecture = architectureOf(config);
+  const target = isClassifier ? savedLabels(config) : savedTarget(config, architecture);
+  const pooling = savedPooling(config, architecture, target);
   if (!sameTarget(wanted.target ?? target, target) || (wanted.pooling ?? pooling) !== pooling) {
     throw new CheckpointError(
       `${folder} holds an adapter for other labels or another pooling: merge it into its base (mergeLora) and save that`,

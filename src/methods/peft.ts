@@ -24,15 +24,18 @@ export interface AdapterConfig {
   readonly revision: string | undefined;
   readonly rank: number;
   readonly alpha: number;
+  /** Whether it says that its head is on whole sequences, whatever its base is. */
+  readonly isClassifier: boolean;
 }
 
 /** The content of adapter_config.json for a model with LoRA, whose base is in the folder `base`. */
 export function peftConfig(model: SequenceClassifier, base: string): Record<string, unknown> {
   const [{ lora } = { lora: null }] = loraLinears(model).values();
   const onHub = hubModelOf(base);
+  const head = headModules(model);
   return {
     peft_type: "LORA",
-    task_type: "SEQ_CLS",
+    task_type: model.pooling === "each" ? "CAUSAL_LM" : "SEQ_CLS",
     base_model_name_or_path: onHub?.name ?? base,
     ...(onHub && { revision: onHub.commit }),
     inference_mode: true,
@@ -43,7 +46,7 @@ export function peftConfig(model: SequenceClassifier, base: string): Record<stri
     fan_in_fan_out: false,
     init_lora_weights: true,
     target_modules: targetModules(model),
-    modules_to_save: headModules(model),
+    modules_to_save: head.length > 0 ? head : null,
   };
 }
 
@@ -82,7 +85,7 @@ export function readAdapterConfig(path: string): AdapterConfig {
   if (typeof rank !== "number" || !Number.isInteger(rank) || rank < 1) return refuse("r", "a whole number above 0");
   if (typeof alpha !== "number" || !(alpha > 0)) return refuse("lora_alpha", "a number above 0");
   const revision = typeof fields["revision"] === "string" ? fields["revision"] : undefined;
-  return { base, revision, rank, alpha };
+  return { base, revision, rank, alpha, isClassifier: fields["task_type"] === "SEQ_CLS" };
 }
 
 // Fields that change how an adapter is computed, with the values at which it is LoRA as in the paper.

@@ -4,13 +4,23 @@ import { OptionError } from "../errors.ts";
 import { disposeModule, initializeParameters, type ParameterOptions } from "../nn/module.ts";
 import { Generator } from "../torch/mod.ts";
 import { ConfigReader } from "./config.ts";
-import type { Architecture, HeadOptions, Pooling, SequenceClassifier } from "./contract.ts";
+import type { Architecture, Pooling, SequenceClassifier } from "./contract.ts";
 import { architectureOf } from "./registry.ts";
 
-/** What the model predicts: one of the labels, or a number. */
-export type Target = { readonly labels: readonly string[] } | "regression";
+/** What the model predicts: one of the labels, a number, or at each position the next token (a language model). */
+export type Target = LabelTarget | "regression" | "nextToken";
 
-/** A model for sequence classification or regression and what describes it. Dispose it to free its parameters. */
+/** Labels by id. */
+export interface LabelTarget {
+  readonly labels: readonly string[];
+  /** Whether each label is a question of its own (`multi_label_classification`): such models predict here, no more. */
+  readonly isMultiLabel?: true;
+}
+
+/**
+ * A model for sequence classification, regression or language modelling and what describes it. Dispose it to free its
+ * parameters.
+ */
 export class Classifier implements Disposable {
   constructor(
     readonly model: SequenceClassifier,
@@ -23,9 +33,9 @@ export class Classifier implements Disposable {
     readonly folder: string | null = null,
   ) {}
 
-  /** The label names by id; empty for regression. */
+  /** The label names by id; empty for regression and for a language model. */
   get labels(): readonly string[] {
-    return this.target === "regression" ? [] : this.target.labels;
+    return typeof this.target === "string" ? [] : this.target.labels;
   }
 
   [Symbol.dispose](): void {
@@ -36,12 +46,25 @@ export class Classifier implements Disposable {
 /** How a classifier is made from a configuration alone. */
 export interface RandomClassifierOptions extends ParameterOptions {
   readonly target: Target;
+  /** What a classifier's head reads. Default `mean`. */
   readonly pooling?: Pooling;
   readonly seed?: number;
 }
 
-/** The number of outputs that a target needs. Throws {@linkcode OptionError} for fewer than two labels. */
-export function outputsOf(target: Target): number {
+/**
+ * Refuses what is neither trained nor measured here.
+ *
+ * @throws {OptionError} when each label is a question of its own
+ */
+export function requireOneAnswer(target: Target): void {
+  if (typeof target === "string" || !target.isMultiLabel) return;
+  throw new OptionError(
+    "the model is for multi_label_classification, which is for predicting alone here: " +
+      "load it with a target of its own (labels of which a text has one, or regression) to train or evaluate it",
+  );
+}
+
+function outputsOf(target: LabelTarget | "regression"): number {
   if (target === "regression") return 1;
   if (target.labels.length < 2) {
     throw new OptionError(`a classifier needs at least two labels, not ${JSON.stringify(target.labels)}`);
@@ -54,22 +77,42 @@ export function poolingsOf({ poolings = ["cls", "mean"] }: Architecture): readon
   return poolings;
 }
 
-/** A model with uninitialised parameters. Throws {@linkcode OptionError} when no head reads what is asked for. */
+/**
+ * A model with uninitialised parameters.
+ *
+ * @throws {OptionError} for fewer than two labels, or when no head predicts or reads what is asked for
+ */
 export function createModel(
   architecture: Architecture,
   config: ConfigReader,
-  head: HeadOptions,
+  { target, pooling }: { readonly target: Target; readonly pooling: Pooling },
   where: ParameterOptions,
 ): SequenceClassifier {
+  if (target === "nextToken") return createLanguageModel(architecture, config, pooling, where);
   const known = poolingsOf(architecture);
-  if (!known.includes(head.pooling)) {
+  if (!known.includes(pooling)) {
     const [standard, ...others] = known;
     throw new OptionError(
-      `${architecture.modelType} has no head for the pooling ${JSON.stringify(head.pooling)}: ` +
+      `${architecture.modelType} has no head for the pooling ${JSON.stringify(pooling)}: ` +
         `it can be ${standard} (the standard head) or ${others.join(", ")}`,
     );
   }
-  return architecture.createClassifier(config, head, where);
+  return architecture.createClassifier(config, { numLabels: outputsOf(target), pooling }, where);
+}
+
+function createLanguageModel(
+  { modelType, languageModel }: Architecture,
+  config: ConfigReader,
+  pooling: Pooling,
+  where: ParameterOptions,
+): SequenceClassifier {
+  if (languageModel === undefined) {
+    throw new OptionError(`${modelType} does not predict the next token: a language model has to be of another kind`);
+  }
+  if (pooling !== "each") {
+    throw new OptionError(`the pooling is ${pooling}, but a language model's head reads each position: leave it out`);
+  }
+  return languageModel.create(config, where);
 }
 
 /**
@@ -82,10 +125,10 @@ export function randomClassifier(
   fields: Readonly<Record<string, unknown>>,
   options: RandomClassifierOptions,
 ): Classifier {
-  const { target, pooling = "mean", seed = 0, ...where } = options;
+  const { target, pooling = target === "nextToken" ? "each" : "mean", seed = 0, ...where } = options;
   const config = new ConfigReader("configuration", fields);
   const architecture = architectureOf(config);
-  const model = createModel(architecture, config, { numLabels: outputsOf(target), pooling }, where);
+  const model = createModel(architecture, config, { target, pooling }, where);
   using random = new Generator(seed, where.device);
   initializeParameters(model, random, config.initializerRange());
   return new Classifier(model, architecture, config, target);

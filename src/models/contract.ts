@@ -50,23 +50,28 @@ export interface Backbone extends Module {
   embed(rows: RowInputs, random: Generator | null): Tensor;
 }
 
-/** What of the last hidden states a head can read. */
+/** What of the last hidden states a classifier's head can read. */
 export const poolings = ["mean", "cls", "last"] as const;
 
 /**
  * What of the last hidden states the head reads: their mean over the positions (the paper's, section 2.2), the first
  * position's (an encoder's standard head), or the last one's (the standard head where each position sees those before
- * it alone).
+ * it alone). A language model's reads `each` selected position by itself.
  */
-export type Pooling = typeof poolings[number];
+export type Pooling = typeof poolings[number] | "each";
 
-/** An encoder with a head that gives each sequence `numLabels` outputs; regression has one. */
+/**
+ * An encoder with a head that gives each sequence `numLabels` outputs; regression has one. A language model gives each
+ * selected position as many as there are tokens: predicting the next one is a classification over the vocabulary.
+ */
 export interface SequenceClassifier extends Module {
   readonly backbone: Backbone;
   readonly head: Module;
   readonly pooling: Pooling;
   readonly numLabels: number;
-  /** Logits `[B, numLabels]` of pooled hidden states `[B, hiddenSize]`. */
+  /** Further keys of parameters, which a checkpoint may hold beside their own: key to own key. */
+  readonly tiedKeys?: Readonly<Record<string, string>>;
+  /** Logits `[P, numLabels]` of pooled hidden states `[P, hiddenSize]`. */
   classify(pooled: Tensor, random: Generator | null): Tensor;
 }
 
@@ -86,14 +91,24 @@ export interface Architecture {
   readonly classifierName: string;
   /** What its heads read; the first is the standard head's. Default `cls`, `mean`. */
   readonly poolings?: readonly [Pooling, ...Pooling[]];
-  /** Keys of the head: a checkpoint may lack them, and another head's may be left unread. */
+  /** Keys of the standard head: a checkpoint may lack them, and for another head they may be left unread. */
   readonly headKeys: readonly RegExp[];
-  /** Keys of the head's last layer, which is new when the labels are. Default: those that begin with `classifier.`. */
+  /** Keys of its last layer, which is new when the labels are. Default: those that begin with `classifier.`. */
   readonly outputKeys?: RegExp;
-  /** Keys of one head whose values another head's parameters start from, when the checkpoint lacks theirs. */
+  /** Modules of the standard head, and those of the head on the mean that start from them where they are alone. */
   readonly headFallbacks: Readonly<Record<string, string>>;
   /** Keys of other tasks' heads and of buffers, which a checkpoint may hold and a classifier does not need. */
   readonly ignoredKeys: readonly RegExp[];
   /** A classifier with uninitialised parameters. */
   createClassifier(config: ConfigReader, head: HeadOptions, options: ParameterOptions): SequenceClassifier;
+  /** How it predicts the next token, where it does. */
+  readonly languageModel?: LanguageModelMaker;
+}
+
+/** The language model of a causal architecture. */
+export interface LanguageModelMaker {
+  /** The name of the standard model class, for `architectures` in config.json. */
+  readonly className: string;
+  /** A model with uninitialised parameters, whose head reads `each` position. */
+  create(config: ConfigReader, options: ParameterOptions): SequenceClassifier;
 }

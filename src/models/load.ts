@@ -4,12 +4,14 @@ import { CheckpointError } from "../errors.ts";
 import { initialize } from "../native/load.ts";
 import { disposeModule, initializeParameters, namedParameters, type ParameterOptions } from "../nn/module.ts";
 import { Generator, type Tensor } from "../torch/mod.ts";
-import { Classifier, createModel, outputsOf, poolingsOf, type Target } from "./classifier.ts";
+import { Classifier, createModel, poolingsOf, type Target } from "./classifier.ts";
 import { ConfigReader, readJsonObject } from "./config.ts";
 import type { Architecture, Pooling, SequenceClassifier } from "./contract.ts";
+import { meanHeadKeys, meanHeadOutputKeys } from "./mean_head.ts";
 import { checkShapes, list, readParameter } from "./read_parameter.ts";
 import { architectureOf } from "./registry.ts";
 import { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
+import { checkTied } from "./tied_weights.ts";
 
 /** How a classifier is loaded. */
 export interface LoadOptions extends ParameterOptions {
@@ -41,11 +43,13 @@ export async function loadCheckpoint(folder: string, options: LoadOptions = {}):
   const config = new ConfigReader(`${folder}/config.json`, readJsonObject(`${folder}/config.json`));
   const architecture = architectureOf(config);
   using file = openSafetensors(`${folder}/model.safetensors`);
-  const { target: wanted, pooling = savedPooling(config, architecture), seed = 0, ...where } = options;
-  const target = wanted ?? savedTarget(config);
-  const model = createModel(architecture, config, { numLabels: outputsOf(target), pooling }, where);
+  const saved = savedTarget(config, architecture);
+  const { target: wanted, pooling, seed = 0, ...where } = options;
+  const target = wanted ?? saved;
+  const head = { target, pooling: pooling ?? savedPooling(config, architecture, target) };
+  const model = createModel(architecture, config, head, where);
   try {
-    const keepsHead = wanted === undefined || sameTarget(wanted, savedTarget(config));
+    const keepsHead = sameTarget(target, saved);
     const newKeys = fillParameters({ model, architecture, file, keepsHead }, seed, config);
     const lacking = newKeys.filter((key) => !isHeadKey(key, architecture));
     if (lacking.length > 0) {
@@ -61,17 +65,27 @@ export async function loadCheckpoint(folder: string, options: LoadOptions = {}):
   }
 }
 
-/** What the head of a checkpoint reads, as its config.json says. */
-export function savedPooling(config: ConfigReader, architecture: Architecture): Pooling {
+/** What the head of a checkpoint that predicts `target` reads, as its config.json says. */
+export function savedPooling(config: ConfigReader, architecture: Architecture, target: Target): Pooling {
+  if (target === "nextToken") return "each";
   const saved = config.fields["fewtune"] as { pooling?: unknown } | undefined;
   const known = poolingsOf(architecture);
   return known.find((pooling) => pooling === saved?.pooling) ?? known[0];
 }
 
 /** What a checkpoint was trained to predict, as its config.json says. */
-export function savedTarget(config: ConfigReader): Target {
-  const labels = config.labels() ?? ["LABEL_0", "LABEL_1"];
-  return config.fields["problem_type"] === "regression" || labels.length === 1 ? "regression" : { labels };
+export function savedTarget(config: ConfigReader, { languageModel }: Architecture): Target {
+  const classNames = config.fields["architectures"];
+  if (languageModel && Array.isArray(classNames) && classNames.includes(languageModel.className)) return "nextToken";
+  return savedLabels(config);
+}
+
+/** What the head on whole sequences predicts, as its config.json says. */
+export function savedLabels(config: ConfigReader): Target {
+  const labels = config.labels() ?? Array.from({ length: config.count("num_labels", 2) }, (_, id) => `LABEL_${id}`);
+  const problem = config.fields["problem_type"];
+  if (problem === "regression" || labels.length === 1) return "regression";
+  return { labels, ...(problem === "multi_label_classification" && { isMultiLabel: true }) };
 }
 
 /** Whether two targets have the same labels in the same order. */
@@ -103,21 +117,21 @@ function fillParameters(filling: Filling, seed: number, config: ConfigReader): s
 
 // The file's name for each parameter's key. Throws when a name is unexpected or a shape differs.
 function matchKeys(filling: Filling, parameters: ReadonlyMap<string, Tensor>): Map<string, string> {
-  const { architecture, file, keepsHead } = filling;
+  const { model: { tiedKeys = {} }, architecture, file, keepsHead } = filling;
   const names = [...file.tensors.keys()];
   const hasHead = names.some((name) => name.startsWith(architecture.basePrefix));
-  const sources = new Map<string, string>();
-  const unexpected: string[] = [];
-  for (const name of names) {
-    const key = modernKey(hasHead ? name : architecture.basePrefix + name);
-    const keys = [key, architecture.headFallbacks[key]].filter((candidate) =>
-      candidate !== undefined && parameters.has(candidate)
-    );
-    for (const candidate of keys) {
-      if (candidate !== undefined && (keepsHead || !isOutputKey(candidate, architecture))) sources.set(candidate, name);
-    }
-    if (keys.length === 0 && !isIgnored(key, architecture)) unexpected.push(name);
-  }
+  const named = new Map(names.map((name) => [modernKey(hasHead ? name : architecture.basePrefix + name), name]));
+  const isKept = (key: string): boolean => parameters.has(key) && (keepsHead || !isOutputKey(key, architecture));
+  const tied = Object.entries(tiedKeys).flatMap(([key, own]) => {
+    const name = named.get(key);
+    return name === undefined ? [] : [[own, name] as const];
+  });
+  const fallbacks = [...named].map(([key, name]) => [fallbackKey(key, architecture), name] as const);
+  // What the file has under a parameter's own key comes last, and so counts.
+  const sources = new Map([...tied, ...fallbacks, ...named].filter(([key]) => isKept(key)));
+  const unexpected = [...named].flatMap(([key, name]) =>
+    parameters.has(key) || isIgnored(key, architecture) ? [] : [name]
+  );
   if (unexpected.length > 0) {
     const missing = [...parameters.keys()].filter((key) => !sources.has(key));
     throw new CheckpointError(
@@ -125,6 +139,7 @@ function matchKeys(filling: Filling, parameters: ReadonlyMap<string, Tensor>): M
     );
   }
   checkShapes(file, sources, parameters);
+  for (const [key, name] of tied) checkTied(file, name, sources.get(key) ?? name);
   return sources;
 }
 
@@ -133,12 +148,18 @@ function modernKey(key: string): string {
   return key.replace(/LayerNorm\.gamma$/, "LayerNorm.weight").replace(/LayerNorm\.beta$/, "LayerNorm.bias");
 }
 
+// The key of the parameter of the head on the mean that starts from the standard head's; else the key itself.
+function fallbackKey(key: string, { headFallbacks }: Architecture): string {
+  const dot = key.lastIndexOf(".");
+  return (headFallbacks[key.slice(0, dot)] ?? key.slice(0, dot)) + key.slice(dot);
+}
+
 function isOutputKey(key: string, { outputKeys = /^classifier\./ }: Architecture): boolean {
-  return outputKeys.test(key);
+  return outputKeys.test(key) || meanHeadOutputKeys.test(key);
 }
 
 function isHeadKey(key: string, architecture: Architecture): boolean {
-  return architecture.headKeys.some((pattern) => pattern.test(key));
+  return [meanHeadKeys, ...architecture.headKeys].some((pattern) => pattern.test(key));
 }
 
 function isIgnored(key: string, architecture: Architecture): boolean {

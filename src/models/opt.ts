@@ -5,21 +5,21 @@ import { Dropout } from "../nn/dropout.ts";
 import { Embedding } from "../nn/embedding.ts";
 import { LayerNorm } from "../nn/layer_norm.ts";
 import { Linear } from "../nn/linear.ts";
+import { linearMap } from "../nn/linear_map.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
 import { Projection } from "../nn/projection.ts";
-import { add_, addScalar, type Device, type DType, type Generator, scope, tanh, type Tensor } from "../torch/mod.ts";
-import { CheckpointError } from "../errors.ts";
+import { add_, addScalar, type Device, type DType, type Generator, scope, type Tensor } from "../torch/mod.ts";
 import type { ConfigReader } from "./config.ts";
 import type {
   Architecture,
   Backbone,
   HeadOptions,
-  Pooling,
   RowInputs,
   RowModule,
   SequenceClassifier,
   TransformerLayer,
 } from "./contract.ts";
+import { withMeanHead } from "./mean_head.ts";
 
 interface OptConfig {
   readonly vocabSize: number;
@@ -34,6 +34,7 @@ interface OptConfig {
   readonly attentionDropout: number;
   readonly doLayerNormBefore: boolean;
   readonly activationFunction: Activation;
+  readonly tieWordEmbeddings: boolean;
 }
 
 // What models of this name may also have, and none of the published sizes has.
@@ -45,33 +46,22 @@ const onlySupported: Readonly<Record<string, boolean | number>> = {
 };
 
 function readConfig(config: ConfigReader): OptConfig {
-  for (const [name, supported] of Object.entries(onlySupported)) {
-    const value = config.fields[name] ?? supported;
-    if (value !== supported) {
-      throw new CheckpointError(
-        `${config.path}: ${name} ${JSON.stringify(value)} is not supported, only ${supported} is`,
-      );
-    }
-  }
-  const [hiddenSize, numAttentionHeads] = [config.count("hidden_size"), config.count("num_attention_heads")];
-  if (hiddenSize % numAttentionHeads !== 0) {
-    throw new CheckpointError(
-      `${config.path}: hidden_size ${hiddenSize} is no multiple of num_attention_heads ${numAttentionHeads}`,
-    );
-  }
+  config.only(onlySupported);
+  const hiddenSize = config.count("hidden_size");
   return {
     vocabSize: config.count("vocab_size"),
     wordEmbedProjDim: config.count("word_embed_proj_dim", hiddenSize),
     hiddenSize,
     ffnDim: config.count("ffn_dim"),
     numHiddenLayers: config.count("num_hidden_layers"),
-    numAttentionHeads,
+    numAttentionHeads: config.divisor("num_attention_heads", "hidden_size"),
     maxPositionEmbeddings: config.count("max_position_embeddings"),
-    padTokenId: config.number("pad_token_id", 1),
+    padTokenId: config.tokenId("pad_token_id", 1),
     dropout: config.probability("dropout", 0.1),
     attentionDropout: config.probability("attention_dropout", 0),
     doLayerNormBefore: config.flag("do_layer_norm_before", true),
     activationFunction: activation(config.text("activation_function", "relu")),
+    tieWordEmbeddings: config.flag("tie_word_embeddings", true),
   };
 }
 
@@ -100,6 +90,11 @@ class OptEmbeddings implements Module {
       embed_positions: this.#positions,
       ...(this.#projectIn && { project_in: this.#projectIn }),
     };
+  }
+
+  /** A row for each token, `[vocabSize, wordEmbedProjDim]`. */
+  get tokenWeight(): Tensor {
+    return this.#tokens.weight;
   }
 
   forward(rows: RowInputs): Tensor {
@@ -227,52 +222,74 @@ class OptModel implements Backbone {
   }
 }
 
-// The standard head is `score` alone. The head on the mean has a hidden layer before it, under a key of its own, so
-// that other programs say that they do not know it instead of feeding it the last position.
+// The standard head: a map of the last position, without a bias.
 class OptClassifier implements SequenceClassifier {
   readonly children: Readonly<Record<string, Module>>;
   readonly backbone: OptModel;
   readonly head: Module;
-  readonly pooling: Pooling;
-  readonly numLabels: number;
-  readonly #pooler: Linear | null;
+  readonly pooling = "last";
   readonly #score: Projection;
-  readonly #dropout: Dropout;
 
-  constructor(config: OptConfig, { pooling, numLabels }: HeadOptions, options: ParameterOptions) {
-    const { wordEmbedProjDim } = config;
-    this.pooling = pooling;
-    this.numLabels = numLabels;
-    this.#pooler = pooling === "mean" ? new Linear(wordEmbedProjDim, wordEmbedProjDim, options) : null;
-    this.#score = new Projection(wordEmbedProjDim, numLabels, options);
-    this.#dropout = new Dropout(config.dropout);
+  constructor(config: OptConfig, readonly numLabels: number, options: ParameterOptions) {
+    this.#score = new Projection(config.wordEmbedProjDim, numLabels, options);
     this.backbone = new OptModel(config, options);
-    const head = {
-      ...(this.#pooler && { mean_pooler: { children: { dense: this.#pooler } } }),
-      score: this.#score,
-    };
+    this.head = { children: { score: this.#score } };
+    this.children = { model: this.backbone, score: this.#score };
+  }
+
+  classify(pooled: Tensor): Tensor {
+    return this.#score.forward(pooled);
+  }
+}
+
+// A tied head has no parameter of its own: it reads that of the embeddings, which trains, or is frozen, with them.
+class OptLanguageModel implements SequenceClassifier {
+  readonly children: Readonly<Record<string, Module>>;
+  readonly backbone: OptModel;
+  readonly head: Module;
+  readonly pooling = "each";
+  readonly numLabels: number;
+  readonly tiedKeys: Readonly<Record<string, string>>;
+  readonly #output: Projection | null;
+
+  constructor(config: OptConfig, options: ParameterOptions) {
+    const { vocabSize, wordEmbedProjDim, tieWordEmbeddings } = config;
+    this.numLabels = vocabSize;
+    this.backbone = new OptModel(config, options);
+    this.#output = tieWordEmbeddings ? null : new Projection(wordEmbedProjDim, vocabSize, options);
+    this.tiedKeys = tieWordEmbeddings ? { "lm_head.weight": "model.decoder.embed_tokens.weight" } : {};
+    const head = { ...(this.#output && { lm_head: this.#output }) };
     this.head = { children: head };
     this.children = { model: this.backbone, ...head };
   }
 
-  classify(pooled: Tensor, random: Generator | null): Tensor {
-    const pooler = this.#pooler;
-    if (pooler === null) return this.#score.forward(pooled);
-    return scope(() => this.#score.forward(this.#dropout.apply(tanh(pooler.forward(pooled)), random)));
+  classify(pooled: Tensor): Tensor {
+    return this.#output?.forward(pooled) ?? linearMap(pooled, this.backbone.embeddings.tokenWeight, null);
   }
 }
 
-/** OPT for sequence classification and regression, with the keys of Hugging Face's `OPTForSequenceClassification`. */
+/**
+ * OPT for sequence classification, regression and language modelling, with the keys of Hugging Face's
+ * `OPTForSequenceClassification` and `OPTForCausalLM`.
+ */
 export const opt: Architecture = {
   modelType: "opt",
   basePrefix: "model.",
   classifierName: "OPTForSequenceClassification",
   poolings: ["last", "mean"],
-  headKeys: [/^mean_pooler\./, /^score\./],
+  headKeys: [/^score\./, /^lm_head\./],
   outputKeys: /^score\./,
-  headFallbacks: {},
-  ignoredKeys: [/^lm_head\./, /^qa_outputs\./, /^model\.decoder\.version$/],
+  headFallbacks: { "score": "mean_head.out_proj" },
+  ignoredKeys: [/^qa_outputs\./, /^model\.decoder\.version$/],
   createClassifier(config: ConfigReader, head: HeadOptions, options: ParameterOptions): SequenceClassifier {
-    return new OptClassifier(readConfig(config), head, options);
+    const { pooling, numLabels } = head;
+    const fields = readConfig(config);
+    if (pooling === "last") return new OptClassifier(fields, numLabels, options);
+    const { wordEmbedProjDim: size, dropout } = fields;
+    return withMeanHead("model", new OptModel(fields, options), { size, numLabels, dropout }, options);
+  },
+  languageModel: {
+    className: "OPTForCausalLM",
+    create: (config, options) => new OptLanguageModel(readConfig(config), options),
   },
 };

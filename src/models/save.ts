@@ -5,7 +5,7 @@ import { adaptedLinears } from "../nn/linear.ts";
 import { namedParameters } from "../nn/module.ts";
 import { type DType, type Tensor, toTypedArray } from "../torch/mod.ts";
 import { version } from "../version.ts";
-import type { Classifier } from "./classifier.ts";
+import type { Classifier, LabelTarget } from "./classifier.ts";
 import { writeFolder, writeText } from "./output_folder.ts";
 import type { SafetensorsDtype } from "./safetensors.ts";
 import { writeSafetensors } from "./safetensors_write.ts";
@@ -31,8 +31,9 @@ const dtypes: Readonly<Partial<Record<DType, SafetensorsDtype>>> = {
  * Saves config.json, model.safetensors, the tokenizer's files of the checkpoint that it came from, and `files` (name to
  * content). They are written to a folder beside it that gets its name at the end.
  *
- * The standard head (`cls`, `last`) saves as an ordinary checkpoint of the architecture. The `mean` head's pooler has a
- * key of its own, and config.json says `"fewtune": { "pooling": "mean" }`.
+ * The standard head (`cls`, `last`) saves as an ordinary checkpoint of the architecture. The `mean` head has
+ * keys of its own, and config.json says `"fewtune": { "pooling": "mean" }`. A language model saves as one; a tied weight
+ * is saved once, under the embeddings' key.
  *
  * A model with adapters is no ordinary checkpoint: `saveAdapter` saves the adapters alone, and after `mergeLora` the
  * model is saved whole.
@@ -89,15 +90,26 @@ function bytesOf(tensor: Tensor): Uint8Array {
 
 function savedConfig(classifier: Classifier): Record<string, unknown> {
   const { architecture, config, labels, model, target } = classifier;
+  if (target === "nextToken") return languageModelConfig(classifier);
   const names = target === "regression" ? ["LABEL_0"] : labels;
   return {
     ...config.fields,
     architectures: [architecture.classifierName],
-    problem_type: target === "regression" ? "regression" : "single_label_classification",
+    problem_type: problemType(target),
     id2label: Object.fromEntries(names.entries()),
     label2id: Object.fromEntries(names.map((name, id) => [name, id])),
     fewtune: { version, pooling: model.pooling },
   };
+}
+
+function languageModelConfig({ architecture, config }: Classifier): Record<string, unknown> {
+  const { problem_type: _problem, id2label: _names, label2id: _ids, num_labels: _count, ...fields } = config.fields;
+  return { ...fields, architectures: [architecture.languageModel?.className], fewtune: { version } };
+}
+
+function problemType(target: LabelTarget | "regression"): string {
+  if (target === "regression") return "regression";
+  return target.isMultiLabel ? "multi_label_classification" : "single_label_classification";
 }
 
 function copyTokenizer(from: string | null, to: string): void {

@@ -12,10 +12,16 @@ export interface Sequence {
   readonly tokenTypeIds: ArrayLike<number>;
 }
 
-/** Which of the selected rows the head reads, `[P]` each: the row, its sequence, and its weight there, `[P, 1]`. */
+/**
+ * Which of the selected rows the head reads, `[P]` each: the row, its output, and its weight there, `[P, 1]`. There is an
+ * output for each sequence, or for each selected position where the head reads `each`: those of the first sequence, then
+ * those of the next.
+ */
 export interface Pool {
+  /** The number of outputs. */
+  readonly size: number;
   readonly rows: Tensor;
-  readonly sequences: Tensor;
+  readonly outputs: Tensor;
   readonly weights: Tensor;
 }
 
@@ -32,7 +38,7 @@ export interface PackedBatch {
 
 /** How a batch is packed. */
 export interface PackOptions {
-  /** For each sequence the selected positions, ascending, the {@linkcode anchorOf | anchor} among them. */
+  /** For each sequence its selected positions, ascending, the {@linkcode anchorOf | anchor} if there is one among them. */
   readonly selected: readonly (readonly number[])[];
   readonly pooling: Pooling;
   readonly device?: Device;
@@ -93,7 +99,7 @@ function pack(
     layout: layOut(parts, { rowsPerBlock, isCausal, device, dtype }),
     selected: rowInputs(sequences, selected, device),
     rest: rowInputs(sequences, rest, device),
-    pool: poolOf(selected, pooling === "mean" ? pooled : anchors(sequences, pooling), { device, dtype }),
+    pool: poolOf(selected, readPositions(sequences, pooled, pooling), pooling, { device, dtype }),
     gradientStops: withGradient === pooled ? null : gradientStops(selected, pooled, device),
   };
 }
@@ -106,16 +112,28 @@ function checkSelections(
   if (sequences.length === 0) throw new OptionError("a batch needs at least one sequence");
   sequences.forEach(({ inputIds: { length } }, index) => {
     const positions = selected[index] ?? [];
+    const anchor = anchorOf(pooling, length);
     const isAscending = positions.every((position, at) => position > (positions[at - 1] ?? -1) && position < length);
-    if (!isAscending || !positions.includes(anchorOf(pooling, length))) {
-      const range = pooling === "last" ? `to ${length - 1}, the last one` : `from 0 to at most ${length - 1}`;
-      throw new OptionError(`the selected positions of sequence ${index}, [${positions}], have to ascend ${range}`);
-    }
+    if (isAscending && (anchor === null ? positions.length > 0 : positions.includes(anchor))) return;
+    throw new OptionError(
+      `the selected positions of sequence ${index}, [${positions}], have to ascend ${rangeOf(pooling, length)}`,
+    );
   });
 }
 
-function anchors(sequences: readonly Sequence[], pooling: Pooling): number[][] {
-  return sequences.map(({ inputIds }) => [anchorOf(pooling, inputIds.length)]);
+function rangeOf(pooling: Pooling, length: number): string {
+  if (pooling === "each") return `and be at least one of 0 to ${length - 1}`;
+  return pooling === "last" ? `to ${length - 1}, the last one` : `from 0 to at most ${length - 1}`;
+}
+
+// Those of each sequence that the head reads.
+function readPositions(
+  sequences: readonly Sequence[],
+  selected: readonly (readonly number[])[],
+  pooling: Pooling,
+): readonly (readonly number[])[] {
+  if (pooling === "mean" || pooling === "each") return selected;
+  return sequences.map(({ inputIds }) => [anchorOf(pooling, inputIds.length) ?? 0]);
 }
 
 function lengthOf(sequences: readonly Sequence[], sequence: number): number {
@@ -138,18 +156,37 @@ function rowInputs(sequences: readonly Sequence[], places: readonly Place[], dev
   };
 }
 
-function poolOf(places: readonly Place[], pooled: readonly (readonly number[])[], where: Placement): Pool {
+function poolOf(
+  places: readonly Place[],
+  pooled: readonly (readonly number[])[],
+  pooling: Pooling,
+  where: Placement,
+): Pool {
+  const isEach = pooling === "each";
   const sets = pooled.map((positions) => new Set(positions));
   const read = [...places.entries()].filter(([, { sequence, position }]) => sets[sequence]?.has(position));
+  const sequences = read.map(([, { sequence }]) => sequence);
   const { device } = where;
   return {
+    size: isEach ? read.length : pooled.length,
     rows: tensorFrom(BigInt64Array.from(read, ([row]) => BigInt(row)), { device }),
-    sequences: tensorFrom(BigInt64Array.from(read, ([, { sequence }]) => BigInt(sequence)), { device }),
-    weights: tensorFrom(read.map(([, { sequence }]) => 1 / (sets[sequence]?.size ?? 1)), {
+    outputs: tensorFrom(BigInt64Array.from(isEach ? ranks(sequences, pooled) : sequences, BigInt), { device }),
+    weights: tensorFrom(sequences.map((sequence) => isEach ? 1 : 1 / (sets[sequence]?.size ?? 1)), {
       shape: [read.length, 1],
       ...where,
     }),
   };
+}
+
+// The places of rows, which lie in any order of the sequences, in the order of the sequences.
+function ranks(sequences: readonly number[], pooled: readonly (readonly number[])[]): number[] {
+  let before = 0;
+  const next = pooled.map(({ length }) => (before += length) - length);
+  return sequences.map((sequence) => {
+    const rank = next[sequence] ?? 0;
+    next[sequence] = rank + 1;
+    return rank;
+  });
 }
 
 function gradientStops(places: readonly Place[], allowed: readonly (readonly number[])[], device: Device): Tensor {

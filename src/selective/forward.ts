@@ -28,7 +28,8 @@ import type { PackedBatch } from "./batch.ts";
 import { rowsOf } from "./layout.ts";
 
 /**
- * Logits `[B, numLabels]` of a packed batch, in the order of its sequences.
+ * Logits `[P, numLabels]` of a packed batch: of its sequences in their order, or for a language model of the selected
+ * positions of the first sequence, then of the next.
  *
  * Each layer is h_G' = layer(h_G; K, V of G and R) with gradients and h_R' = layer(h_R; K, V of G and R) without
  * (Simoulin et al. 2023, section 2). In a batch for masked mode every row runs with gradients, and hooks on each
@@ -38,27 +39,29 @@ import { rowsOf } from "./layout.ts";
  * @param random null in evaluation: no dropout
  */
 export function forward(model: SequenceClassifier, batch: PackedBatch, random: DropoutRandom | null): Tensor {
-  return scope(() => {
-    const { selected } = encode(model.backbone, batch, random);
-    return model.classify(poolRows(model, batch, selected), random?.selected ?? null);
-  });
+  return scope(() => model.classify(pool(model, batch, random), random?.selected ?? null));
 }
 
-/** What the head reads of the last layer's selected rows: `[B, hiddenSize]`, in the type of the weights. */
+/** What {@linkcode forward} gives the head to read: `[P, hiddenSize]`. */
+export function pool(model: SequenceClassifier, batch: PackedBatch, random: DropoutRandom | null): Tensor {
+  return scope(() => poolRows(model, batch, encode(model.backbone, batch, random).selected));
+}
+
+/** What the head reads of the last layer's selected rows: `[P, hiddenSize]`, in the type of the weights. */
 export function poolRows({ backbone }: SequenceClassifier, batch: PackedBatch, last: Tensor): Tensor {
   return scope(() => {
     const states = backbone.finalNorm?.forward(last) ?? last;
-    const { rows, sequences, weights } = batch.pool;
+    const { size, rows, outputs, weights } = batch.pool;
     const read = mul(to(indexSelect(states, 0, rows), { dtype: weights.dtype }), weights);
-    return indexAdd_(zeros([batch.size, states.length(1)], placeOf(weights)), 0, sequences, read);
+    return indexAdd_(zeros([size, states.length(1)], placeOf(weights)), 0, outputs, read);
   });
 }
 
 /** The gradient at the selected rows `[N_selected, d]`, of type `dtype`, from that at what the head reads of them. */
 export function poolBackward(batch: PackedBatch, gradient: Tensor, dtype: DType): Tensor {
   return scope(() => {
-    const { rows, sequences, weights } = batch.pool;
-    const read = to(mul(indexSelect(gradient, 0, sequences), weights), { dtype });
+    const { rows, outputs, weights } = batch.pool;
+    const read = to(mul(indexSelect(gradient, 0, outputs), weights), { dtype });
     return indexAdd_(zeros([batch.layout.selectedRows, gradient.length(1)], placeOf(read)), 0, rows, read);
   });
 }

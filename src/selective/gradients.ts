@@ -40,6 +40,9 @@ export interface Work {
   readonly layer: number;
 }
 
+/** The loss, one element, of logits `[P, numLabels]`, the first of which is that of output `from`. */
+export type LossOf = (logits: Tensor, from: number) => Tensor;
+
 /** How {@linkcode accumulateGradients} works. */
 export interface GradientOptions {
   /** Null: no dropout. */
@@ -50,7 +53,12 @@ export interface GradientOptions {
   readonly keptStates?: KeptStates;
   /** Of hidden states and activations between layers; see {@linkcode Precision}. Default `float32`. */
   readonly precision?: Precision;
-  /** Told the loss before backward begins; what it throws stops there, without gradients. */
+  /**
+   * So many rows of logits, and of their gradients, exist at once: the head and the loss work on the outputs in parts,
+   * and the parts' losses are added. Default: all.
+   */
+  readonly rowsPerLogits?: number;
+  /** Told the loss before backward begins (of outputs in parts: the loss so far); what it throws stops there. */
   readonly onLoss?: (loss: number) => void;
   /** Told of each part of the model as soon as its gradients are complete: the head's, each layer's, the embeddings'. */
   readonly onComplete?: (part: Module) => void;
@@ -64,12 +72,13 @@ export interface GradientOptions {
  * A layer's activations are freed as soon as backward is done with it, and backward stops at the lowest layer that is
  * trained.
  *
- * @param lossOf the loss, one element, of logits `[B, numLabels]`
+ * @param lossOf the loss, one element, of logits `[P, numLabels]` in the order of {@linkcode forward}; with
+ * `rowsPerLogits` the part of it that comes from some of them, the first of which has the number `from`
  */
 export function accumulateGradients(
   model: SequenceClassifier,
   batch: PackedBatch,
-  lossOf: (logits: Tensor) => Tensor,
+  lossOf: LossOf,
   options: GradientOptions,
 ): number {
   if (options.keptStates) checkKeptStates(options.keptStates);

@@ -1,8 +1,9 @@
 // The peak memory of a training step, before it is made.
 
 import type { SequenceClassifier } from "../models/contract.ts";
-import { type Module, namedParameters, parameterBytes } from "../nn/module.ts";
+import { namedParameters, parameterBytes, trainedParameters } from "../nn/module.ts";
 import type { ActivationMode } from "./gradients.ts";
+import { logitRows } from "./logit_rows.ts";
 import type { KeptStates } from "./kept_states.ts";
 import {
   keepsRest,
@@ -35,11 +36,11 @@ export function estimatePeak(model: SequenceClassifier, step: PlannedStep, plan:
   const kept = keptBytes(shape, plan);
   const below = (index: number): number => sum(kept.slice(0, index));
   const moments = layerNumbers(shape).map((index) => below(index) + forwardBytes(shape, plan, index));
-  moments.push(embeddingBytes(shape));
+  moments.push(embeddingBytes(shape), below(shape.layers) + headBytes(model, shape));
   let accumulated = gradients.head;
   for (const index of trainedLayers(shape).toReversed()) {
     const inLayer = gradients.layers[index] ?? 0;
-    const others = step.optimizerInBackward ? 0 : accumulated;
+    const others = gradients.tied + (step.optimizerInBackward ? 0 : accumulated);
     moments.push(below(index + 1) + rebuildingBytes(shape, plan, index) + others);
     moments.push(below(index + 1) + tailBackwardBytes(shape, plan, index) + others + inLayer);
     moments.push(
@@ -53,19 +54,37 @@ export function estimatePeak(model: SequenceClassifier, step: PlannedStep, plan:
 
 interface GradientBytes {
   readonly head: number;
+  /** Of the embeddings', what is there from the head on. */
+  readonly tied: number;
   readonly layers: readonly number[];
   readonly embeddings: number;
 }
 
-// The vocabulary's gradient has the rows that were used.
-function gradientBytes({ backbone, head }: SequenceClassifier, { selected, size }: Shape): GradientBytes {
-  const ofPart = (part: Module): number =>
-    sum([...namedParameters(part).values()].map((each) => {
-      if (!each.requiresGrad) return 0;
-      const isVocabulary = each.shape[0] === backbone.vocabSize;
-      return isVocabulary ? Math.min(each.byteLength, 3 * selected * size * 4) : each.byteLength;
-    }));
-  return { head: ofPart(head), layers: backbone.layers.map(ofPart), embeddings: ofPart(backbone.embeddings) };
+// The vocabulary's gradient has the rows that were used, unless a head is tied to it.
+function gradientBytes(model: SequenceClassifier, { selected, size }: Shape): GradientBytes {
+  const { backbone, head } = model;
+  const tied = tiedBytes(model);
+  const ofEmbeddings = trainedParameters(backbone.embeddings).map((each) => {
+    const isVocabulary = each.shape[0] === backbone.vocabSize && tied === 0;
+    return isVocabulary ? Math.min(each.byteLength, 3 * selected * size * 4) : each.byteLength;
+  });
+  return { head: trainedBytes(head), tied, layers: backbone.layers.map(trainedBytes), embeddings: sum(ofEmbeddings) };
+}
+
+// The bytes of the vocabulary when a head is tied to it and it trains.
+function tiedBytes(model: SequenceClassifier): number {
+  const own = new Set(Object.values(model.tiedKeys ?? {}));
+  return sum([...namedParameters(model)].map(([key, each]) => own.has(key) && each.requiresGrad ? each.byteLength : 0));
+}
+
+// A language model's head: what it reads, some rows of logits with two gradients of theirs, and its weight's gradient.
+function headBytes(model: SequenceClassifier, { selected, size, vocabulary, weightBytes }: Shape): number {
+  if (vocabulary === 0) return 0;
+  const rows = Math.min(selected, logitRows(model));
+  const gradient = trainedBytes(model.head) + tiedBytes(model);
+  const logits = weightBytes * rows * vocabulary;
+  const accumulated = rows < selected ? gradient : 0;
+  return weightBytes * 3 * selected * size + accumulated + Math.max(3 * logits, logits + gradient);
 }
 
 // Tokens, types and positions as int64, attention's masks, and which rows the head reads.

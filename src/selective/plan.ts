@@ -56,7 +56,8 @@ function rowWork({ size, inner }: Shape): { layer: number; keys: number; project
 function stepWork(shape: Shape): number {
   const { layer, projections } = rowWork(shape);
   const forward = shape.layers * (shape.selected + shape.rest) * layer;
-  return forward + trainedLayers(shape).length * shape.selected * (2 * layer + projections);
+  const head = 3 * shape.selected * shape.size * shape.vocabulary;
+  return forward + trainedLayers(shape).length * shape.selected * (2 * layer + projections) + head;
 }
 
 // What recompute multiplies beyond store.

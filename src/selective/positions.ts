@@ -32,15 +32,19 @@ function withoutRounding(count: number): number {
   return nearest > 0 && Math.abs(count - nearest) < 1e-9 * nearest ? nearest : count;
 }
 
-/** The position that is always selected: the one that the head reads, the first one for the mean. */
-export function anchorOf(pooling: Pooling, length: number): number {
+/**
+ * The position that is always selected: the one that the head reads, the first one for the mean. None where the head
+ * reads each of them.
+ */
+export function anchorOf(pooling: Pooling, length: number): number | null {
+  if (pooling === "each") return null;
   return pooling === "last" ? length - 1 : 0;
 }
 
 /**
  * For each sequence its selected positions in ascending order: always its {@linkcode anchorOf | anchor}, by default the
- * first one, then uniformly without replacement up to k in all (Simoulin et al. 2023, section 2). A sequence of at most
- * k positions is selected whole.
+ * first one, then uniformly without replacement up to k in all (Simoulin et al. 2023, section 2). For a language model
+ * all k are drawn. A sequence of at most k positions is selected whole.
  *
  * @param pooling what the head reads, of which the anchor depends
  * @throws {OptionError} for a k that {@linkcode SelectionSize} does not allow
@@ -54,7 +58,8 @@ export function selectPositions(
   checkSelectionSize(k);
   const draws = (length: number): number => {
     const count = selectionCount(length, k);
-    return count < length ? count - 1 : 0;
+    if (count === length) return 0;
+    return pooling === "each" ? count : count - 1;
   };
   const numbers = uniformNumbers(lengths.reduce((sum, length) => sum + draws(length), 0), random);
   let next = 0;
@@ -62,13 +67,14 @@ export function selectPositions(
     if (selectionCount(length, k) === length) return Array.from({ length }, (_, position) => position);
     const drawn = numbers.subarray(next, next += draws(length));
     const anchor = anchorOf(pooling, length);
-    return [anchor, ...drawWithoutReplacement(length, anchor, drawn)].sort((a, b) => a - b);
+    const always = anchor === null ? [] : [anchor];
+    return [...always, ...drawWithoutReplacement(length, anchor, drawn)].sort((a, b) => a - b);
   });
 }
 
-// A Fisher-Yates shuffle of all positions but one, stopped after as many draws as there are numbers.
-function drawWithoutReplacement(length: number, without: number, numbers: Float64Array): number[] {
-  const positions = Array.from({ length: length - 1 }, (_, index) => index < without ? index : index + 1);
+// A Fisher-Yates shuffle of all positions (but one), stopped after as many draws as there are numbers.
+function drawWithoutReplacement(length: number, without: number | null, numbers: Float64Array): number[] {
+  const positions = Array.from({ length }, (_, index) => index).filter((position) => position !== without);
   numbers.forEach((number, index) => {
     const other = index + Math.floor(number * (positions.length - index));
     [positions[index], positions[other]] = [positions[other] ?? 0, positions[index] ?? 0];

@@ -29,6 +29,8 @@ export interface Shape {
   readonly selected: number;
   readonly rest: number;
   readonly longest: number;
+  /** The tokens that a language model chooses from at each selected position; 0 in other models. */
+  readonly vocabulary: number;
   readonly blockRows: number;
   readonly weightBytes: number;
   readonly elementBytes: number;
@@ -53,6 +55,7 @@ export function shapeOf(model: SequenceClassifier, { lengths, k, precision }: Pl
     selected,
     rest: rows - selected,
     longest: Math.max(...lengths),
+    vocabulary: model.pooling === "each" ? model.numLabels : 0,
     blockRows: Math.min(rows, Math.max(defaultRowsPerBlock(backbone.device), ...lengths)),
     weightBytes,
     elementBytes: isNarrow ? 2 : weightBytes,

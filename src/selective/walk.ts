@@ -9,6 +9,7 @@ import {
   type Generator,
   item,
   maskedFill,
+  narrow,
   requiresGrad_,
   scope,
   type Tensor,
@@ -29,7 +30,7 @@ import {
 } from "./attend.ts";
 import type { PackedBatch } from "./batch.ts";
 import { poolBackward, poolRows } from "./forward.ts";
-import type { GradientOptions, Work } from "./gradients.ts";
+import type { GradientOptions, LossOf, Work } from "./gradients.ts";
 import { isStateKept, usualKeptStates } from "./kept_states.ts";
 import type { Block } from "./layout.ts";
 import { lowestTrained } from "./step_shape.ts";
@@ -79,7 +80,7 @@ export class Walk {
     this.#hasRest = batch.layout.restRows > 0;
   }
 
-  run(lossOf: (logits: Tensor) => Tensor): number {
+  run(lossOf: LossOf): number {
     const last = this.#forward();
     const { loss, gradient } = this.#throughHead(last, lossOf);
     const atEnd = [this.#state("selected"), this.#state("rest")] as const;
@@ -182,33 +183,49 @@ export class Walk {
     return isStateKept(keptStates, index, { layers: layers.length, lowest: this.#lowest });
   }
 
-  #throughHead(
-    last: Tensor,
-    lossOf: (logits: Tensor) => Tensor,
-  ): { readonly loss: number; readonly gradient: Tensor | null } {
+  #throughHead(last: Tensor, lossOf: LossOf): { readonly loss: number; readonly gradient: Tensor | null } {
     const { layers, finalNorm } = this.#model.backbone;
-    const pooled = scope(() => leaf(poolRows(this.#model, this.#batch, last)));
+    const pooled = poolRows(this.#model, this.#batch, last);
     const { dtype } = last;
     if (finalNorm === null) last.dispose();
-    const loss = this.#headLoss(pooled, lossOf);
+    const { loss, atPooled } = this.#headLoss(pooled, lossOf);
+    pooled.dispose();
     this.#tell("backward", layers.length);
     this.#options.onComplete?.(this.#model.head);
-    const gradient = scope(() => {
-      const atPooled = takeGradient(pooled);
-      const isWanted = this.#lowest < layers.length || finalNorm !== null;
-      return atPooled !== null && isWanted ? poolBackward(this.#batch, atPooled, dtype) : null;
-    });
+    const isWanted = this.#lowest < layers.length || finalNorm !== null;
+    const gradient = atPooled !== null && isWanted ? poolBackward(this.#batch, atPooled, dtype) : null;
+    atPooled?.dispose();
     if (gradient === null || finalNorm === null) return { loss, gradient: this.#masked(gradient) };
     const atLast = this.#throughFinalNorm(finalNorm, last, gradient);
     return { loss, gradient: this.#lowest < layers.length ? this.#masked(atLast) : null };
   }
 
-  #headLoss(pooled: Tensor, lossOf: (logits: Tensor) => Tensor): number {
+  // The loss, and the gradient at what the head reads; null when the loss is not of it.
+  #headLoss(pooled: Tensor, lossOf: LossOf): { readonly loss: number; readonly atPooled: Tensor | null } {
+    return scope(() => {
+      const rows = pooled.length(0);
+      const { rowsPerLogits = rows } = this.#options;
+      const gradients: Tensor[] = [];
+      let loss = 0;
+      for (let from = 0; from < rows; from += rowsPerLogits) {
+        if (from > 0) this.#tell("backward", this.#model.backbone.layers.length);
+        const part = leaf(narrow(pooled, 0, from, Math.min(rowsPerLogits, rows - from)));
+        loss = this.#addLoss(part, loss, (logits) => lossOf(logits, from));
+        gradients.push(...[takeGradient(part) ?? []].flat());
+      }
+      return { loss, atPooled: gradients.length > 0 ? joinRows(gradients) : null };
+    });
+  }
+
+  // The loss with that of some outputs added, whose gradients are accumulated.
+  #addLoss(pooled: Tensor, before: number, lossOf: (logits: Tensor) => Tensor): number {
     const { onLoss, random } = this.#options;
     return scope(() =>
       withGrad(() => {
-        const total = lossOf(this.#model.classify(pooled, random?.selected ?? null));
-        const value = item(total);
+        const logits = this.#model.classify(pooled, random?.selected ?? null);
+        const total = lossOf(logits);
+        logits.dispose();
+        const value = before + item(total);
         this.#tell("selectedForward", this.#model.backbone.layers.length);
         onLoss?.(value);
         backward(total);

@@ -22,7 +22,14 @@ import type { SelectionSize } from "../selective/positions.ts";
 import { type Device, threads } from "../torch/mod.ts";
 import { evaluate, type Metrics } from "./evaluate.ts";
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
-import { type Columns, encodeInChunks, labelledExamples, targetOf, type Task } from "./table_data.ts";
+import {
+  type Columns,
+  encodeInChunks,
+  labelledExamples,
+  requireNextTokensOf,
+  targetOf,
+  type Task,
+} from "./table_data.ts";
 import type { TrainEvent } from "./events.ts";
 import { train, type TrainResult } from "./train.ts";
 import { checkTrainOptions, type TrainOptions } from "./train_options.ts";
@@ -39,14 +46,14 @@ export interface FineTuneOptions extends Omit<TrainOptions, "onEvent" | "k">, Me
   readonly dev?: string | undefined;
   readonly test?: string | undefined;
   readonly columns?: Columns;
-  /** Default classification; it has to be said when the labels are numbers with a fraction. */
+  /** Default classification; it has to be said when the labels are numbers with a fraction, and for a language model. */
   readonly task?: Task | undefined;
   /** What is trained, as {@linkcode parseMethod} reads it: `selective+lora`. Default `selective`. */
   readonly method?: string;
   /** Positions of each sequence that carry gradients, with a selective method. Default 16. */
   readonly k?: SelectionSize | undefined;
-  /** What the head reads. Default `mean`. */
-  readonly pooling?: Pooling;
+  /** What the head reads. Default `mean`, and for a language model `each`, which it has to be. */
+  readonly pooling?: Pooling | undefined;
   /** Texts are cut to so many tokens. Default: 256, or what the model takes when that is less. */
   readonly maxLength?: number | undefined;
   readonly device?: Device;
@@ -113,7 +120,8 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   const tables = await readTables(options);
   const target = targetOf(tables.train, columns.label ?? "label", options.task);
   const examples = mapParts(tables, (table) => labelledExamples(table, columns, target));
-  const { pooling, seed, device, revision, signal, onEvent: onProgress } = settings;
+  const { pooling = target === "nextToken" ? "each" : "mean", seed, device, revision, signal } = settings;
+  const onProgress = settings.onEvent;
   const folder = await modelFolder(model, { revision, signal, onProgress });
   const tokenizer = await loadTokenizer(folder);
   await initialize({ device, ...(options.onSetup && { onProgress: options.onSetup }) });
@@ -123,11 +131,12 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   applyMethod(classifier, method, settings);
   const maxLength = checkedMaxLength(options.maxLength, 256, classifier.model.backbone.maxPositions);
   const data = await encodeParts(examples, tokenizer, { ...options, maxLength });
+  if (target === "nextToken") checkTexts(tables, data);
   const { metrics: dev, ...training } = await train(classifier, data, settings);
   const test = data.test && !training.isStopped ? await evaluateTest(classifier, data.test, options) : null;
   const result = { ...training, dev, test, target, isSaved: training.steps > 0 };
   if (result.isSaved) {
-    const record = describe({ ...options, ...settings, maxLength }, data, result);
+    const record = describe({ ...options, ...settings, pooling, maxLength }, data, result);
     const save = method.weights.saves === "adapter" ? saveAdapter : saveClassifier;
     save(classifier, settings.outputDir, { [trainingRecordName]: JSON.stringify(record, null, 2) + "\n" });
   }
@@ -135,7 +144,6 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
 }
 
 const defaults = {
-  pooling: "mean",
   batchSize: 32,
   gradientAccumulation: 1,
   learningRate: 5e-5,
@@ -193,6 +201,13 @@ async function encodeParts(
     if (some) encoded[part] = await encodeInChunks(some, tokenizer, { maxLength, signal, onProgress });
   }
   return encoded;
+}
+
+function checkTexts(tables: Parts<Table>, data: Parts<readonly EncodedExample[]>): void {
+  for (const part of parts) {
+    const [table, encoded] = [tables[part], data[part]];
+    if (table && encoded) requireNextTokensOf(table, encoded);
+  }
 }
 
 async function evaluateTest(

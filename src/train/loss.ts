@@ -1,15 +1,17 @@
-// The training loss: cross-entropy for labels, mean squared error for numbers.
+// The training loss: cross-entropy for labels and for tokens, mean squared error for numbers.
 
-import type { Target } from "../models/classifier.ts";
+import { requireOneAnswer, type Target } from "../models/classifier.ts";
 import { crossEntropyLoss, mseLoss, scope, type Tensor, tensorFrom, view } from "../torch/mod.ts";
 
 /**
- * The mean loss over a batch.
+ * The mean loss over a batch, or over the selected positions of a language model's.
  *
- * @param logits `[B, numLabels]`
- * @param labels a label id, or for regression a number, for each of the B sequences
+ * @param logits `[P, numLabels]`
+ * @param labels for each row a label id, for regression a number, for a language model the id of the next token
+ * @throws {OptionError} when each label is a question of its own
  */
 export function lossOf(logits: Tensor, labels: readonly number[], target: Target): Tensor {
+  requireOneAnswer(target);
   return scope(() => {
     const { device, dtype } = logits;
     if (target === "regression") return mseLoss(view(logits, [-1]), tensorFrom(labels, { dtype, device }));

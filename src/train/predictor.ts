@@ -1,18 +1,21 @@
-// A fine-tuned model with its tokenizer: texts in, labels with probabilities or numbers out.
+// A fine-tuned model with its tokenizer: texts in, labels with probabilities, numbers or perplexities out.
 
-import { encodeExamples } from "../data/encode.ts";
+import { type EncodedExample, encodeExamples } from "../data/encode.ts";
 import type { Example } from "../data/examples.ts";
 import { readTable } from "../data/table.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
-import type { Classifier } from "../models/classifier.ts";
+import type { Classifier, LabelTarget } from "../models/classifier.ts";
 import { modelFolder } from "../hub/model_folder.ts";
 import type { HubOptions } from "../hub/options.ts";
 import { loadClassifier } from "../methods/load.ts";
 import type { LoadOptions } from "../models/load.ts";
 import { exists } from "../native/cache.ts";
-import { argmax, evaluate, type Metrics, predictLogits, type PredictOptions, probabilities } from "./evaluate.ts";
+import { argmax, evaluate, type Metrics, predictLogits, probabilities } from "./evaluate.ts";
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
-import { type Columns, encodeInChunks, labelledExamples } from "./table_data.ts";
+import type { PredictOptions } from "./in_batches.ts";
+import { requireNextTokens } from "./lesson.ts";
+import { type Columns, encodeInChunks, labelledExamples, refusePair, requireNextTokensOf } from "./table_data.ts";
+import { scoreTexts } from "./text_score.ts";
 import { trainedMaxLength } from "./training_record.ts";
 
 /** What a classifier says of a text: the likeliest label, its probability, and the logits of all labels. */
@@ -27,30 +30,48 @@ export interface NumberPrediction {
   readonly value: number;
 }
 
+/** What a language model says of a text. */
+export interface TextPrediction {
+  /** The mean of -log p over its tokens, and e to that. */
+  readonly loss: number;
+  readonly perplexity: number;
+  /** Tokens that have one before them. */
+  readonly tokens: number;
+}
+
 /** What a model says of a text. */
-export type Prediction = LabelPrediction | NumberPrediction;
+export type Prediction = LabelPrediction | NumberPrediction | TextPrediction;
 
 /** A fine-tuned model with its tokenizer; made by {@linkcode loadPredictor}. Dispose it to free the parameters. */
 export class Predictor implements Disposable {
   constructor(readonly classifier: Classifier, readonly tokenizer: Tokenizer, readonly maxLength: number) {}
 
-  /** A prediction for each text or pair of texts, in their order. */
+  /**
+   * A prediction for each text or pair of texts, in their order.
+   *
+   * @throws {DataError} when a language model is given a text of fewer than two tokens
+   * @throws {OptionError} when it is given a pair
+   */
   async predict(texts: readonly (string | Example)[], options: PredictOptions = {}): Promise<Prediction[]> {
     const examples = texts.map((text) => typeof text === "string" ? { text } : text);
     const encoded = encodeExamples(examples, this.tokenizer, this.maxLength);
+    const { target } = this.classifier;
+    if (target === "nextToken") return await this.#score(examples, encoded, options);
     const logits = await predictLogits(this.classifier, encoded, options);
-    return logits.map((each) => this.#read(each));
+    return logits.map((each) => read(each, target));
   }
 
   /**
-   * The metrics over a table file whose labels are known.
+   * The metrics over a table file whose labels are known, or of a language model over its texts.
    *
    * @throws {DataError} when the table cannot be read, lacks a column, or has a label that the model does not know
    */
   async evaluateTable(path: string, columns: Columns = {}, options: PredictOptions = {}): Promise<TableMetrics> {
     const { classifier, tokenizer, maxLength } = this;
-    const examples = labelledExamples(await readTable(path), columns, classifier.target);
+    const table = await readTable(path);
+    const examples = labelledExamples(table, columns, classifier.target);
     const encoded = await encodeInChunks(examples, tokenizer, { maxLength });
+    if (classifier.target === "nextToken") requireNextTokensOf(table, encoded);
     return { examples: examples.length, metrics: await evaluate(classifier, encoded, options) };
   }
 
@@ -58,11 +79,22 @@ export class Predictor implements Disposable {
     this.classifier[Symbol.dispose]();
   }
 
-  #read(logits: readonly number[]): Prediction {
-    if (this.classifier.target === "regression") return { value: logits[0] ?? NaN };
-    const best = argmax(logits);
-    return { label: this.classifier.labels[best] ?? "", score: probabilities(logits)[best] ?? NaN, logits };
+  async #score(
+    examples: readonly Example[],
+    encoded: readonly EncodedExample[],
+    options: PredictOptions,
+  ): Promise<TextPrediction[]> {
+    for (const { textPair } of examples) refusePair(textPair);
+    requireNextTokens(encoded, (index) => `the text ${JSON.stringify(examples[index]?.text.slice(0, 40))}`);
+    const scores = await scoreTexts(this.classifier, encoded, options);
+    return scores.map(({ loss, tokens }) => ({ loss: loss / tokens, perplexity: Math.exp(loss / tokens), tokens }));
   }
+}
+
+function read(logits: readonly number[], target: LabelTarget | "regression"): Prediction {
+  if (target === "regression") return { value: logits[0] ?? NaN };
+  const best = argmax(logits);
+  return { label: target.labels[best] ?? "", score: probabilities(logits, target)[best] ?? NaN, logits };
 }
 
 /** How well a model does on a table. */

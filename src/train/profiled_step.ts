@@ -8,7 +8,8 @@ import type { ActivationPlan } from "../selective/peak_estimate.ts";
 import type { SelectionSize } from "../selective/positions.ts";
 import type { AdamWOptions } from "./adamw.ts";
 import type { TellPiece } from "./pieces.ts";
-import { Stepper, type TrainingExample } from "./step.ts";
+import type { TrainingExample } from "./lesson.ts";
+import { Stepper } from "./step.ts";
 
 /** How the steps are made. */
 export interface StepSettings extends AdamWOptions, ActivationPlan {
@@ -29,7 +30,9 @@ export class ProfiledStep implements Disposable {
 
   constructor(classifier: Classifier, settings: StepSettings) {
     this.#stepper = new Stepper(classifier, settings, settings);
-    this.#examples = randomExamples(classifier.model, settings.lengths, settings.seed);
+    // A language model reads all but the last token of a text.
+    const extra = classifier.target === "nextToken" ? 1 : 0;
+    this.#examples = randomExamples(classifier.model, settings.lengths.map((each) => each + extra), settings.seed);
   }
 
   /** The bytes of the optimizer's state. */

@@ -8,25 +8,24 @@ import { packBatch, packingFor, type Sequence } from "../selective/batch.ts";
 import type { DropoutRandom } from "../selective/attend.ts";
 import { accumulateGradients } from "../selective/gradients.ts";
 import type { ActivationPlan } from "../selective/peak_estimate.ts";
+import { logitRows } from "../selective/logit_rows.ts";
 import { planActivations } from "../selective/plan.ts";
 import { usualKeptStates } from "../selective/kept_states.ts";
 import { selectPositions } from "../selective/positions.ts";
 import { Generator, mulScalar, scope, type Tensor } from "../torch/mod.ts";
 import { AdamW } from "./adamw.ts";
 import { clipGradNorm } from "./clip.ts";
-import { labelsOf } from "./evaluate.ts";
+import { answersAt, lessonsOf, type TrainingExample } from "./lesson.ts";
 import { lossOf } from "./loss.ts";
 import { phaseOfWork, type TellPiece } from "./pieces.ts";
 import type { TrainOptions } from "./train_options.ts";
 
-/** An example to train on; one without a label is refused. */
-export type TrainingExample = Sequence & { readonly label?: number };
-
-// Some of a step's examples with their selected positions, and which part of the step they are.
+// Some of a step's sequences with their selected positions, the answer to each output, and the step's number of those.
 interface MicroBatch {
-  readonly examples: readonly TrainingExample[];
+  readonly sequences: readonly Sequence[];
   readonly selected: readonly (readonly number[])[];
-  readonly share: number;
+  readonly answers: readonly number[];
+  readonly stepAnswers: number;
 }
 
 /** Makes the steps of a training run. Dispose it to free the optimizer's state. */
@@ -70,7 +69,7 @@ export class Stepper implements Disposable {
   }
 
   /**
-   * Makes a step and returns the mean loss over its examples.
+   * Makes a step and returns the mean loss over its examples, of a language model over their selected positions.
    *
    * @param tell called at the end of each piece; the pieces are the whole step
    * @throws {TrainingError} when the loss, or the norm of the gradients that are clipped, is not a finite number
@@ -96,29 +95,30 @@ export class Stepper implements Disposable {
 
   #cut(examples: readonly TrainingExample[]): MicroBatch[] {
     const { gradientAccumulation = 1, k = 16 } = this.#options;
-    const selected = selectPositions(
-      examples.map(({ inputIds }) => inputIds.length),
-      k,
-      this.#positions,
-      this.#classifier.model.pooling,
-    );
+    const { model: { pooling }, target } = this.#classifier;
+    const lessons = lessonsOf(examples, target);
+    const sequences = lessons.map(({ sequence }) => sequence);
+    const selected = selectPositions(sequences.map(({ inputIds }) => inputIds.length), k, this.#positions, pooling);
+    const answers = lessons.map((lesson, index) => answersAt(lesson, selected[index] ?? [], target));
+    const stepAnswers = answers.flat().length;
     const size = Math.ceil(examples.length / gradientAccumulation);
     return Array.from({ length: Math.ceil(examples.length / size) }, (_, index) => {
-      const [from, to] = [index * size, Math.min((index + 1) * size, examples.length)];
-      const share = (to - from) / examples.length;
-      return { examples: examples.slice(from, to), selected: selected.slice(from, to), share };
+      const cut = <Each>(all: readonly Each[]): Each[] => all.slice(index * size, (index + 1) * size);
+      return { sequences: cut(sequences), selected: cut(selected), answers: cut(answers).flat(), stepAnswers };
     });
   }
 
   // Forward and backward: leaves the gradients at the parameters, or uses them up on the way, and returns the loss.
-  #accumulate({ examples, selected, share }: MicroBatch, learningRate: number, tell: TellPiece): number {
+  #accumulate(micro: MicroBatch, learningRate: number, tell: TellPiece): number {
+    const { sequences, selected, answers, stepAnswers } = micro;
     const { model, target } = this.#classifier;
     const { precision = "float32", optimizerInBackward = false } = this.#options;
-    const batch = packBatch(examples, { selected, ...packingFor(model) });
+    const batch = packBatch(sequences, { selected, ...packingFor(model) });
     tell({ phase: "batch", layer: null });
-    const loss = (logits: Tensor): Tensor => {
-      const mean = lossOf(logits, labelsOf(examples), target);
-      return share === 1 ? mean : mulScalar(mean, share);
+    const loss = (logits: Tensor, from: number): Tensor => {
+      const count = logits.length(0);
+      const mean = lossOf(logits, answers.slice(from, from + count), target);
+      return count === stepAnswers ? mean : mulScalar(mean, count / stepAnswers);
     };
     let layer = 0;
     const update = (part: Module): void => {
@@ -129,6 +129,7 @@ export class Stepper implements Disposable {
       random: this.#dropout,
       ...this.#plan,
       precision,
+      rowsPerLogits: logitRows(model),
       onLoss: (value) => this.#refuseDivergence("the loss", value, true),
       onWork: (work) => {
         layer = work.layer;

@@ -8,10 +8,14 @@ import { columnOf } from "../data/table_column.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { OptionError } from "../errors.ts";
 import type { Target } from "../models/classifier.ts";
+import { requireNextTokens } from "./lesson.ts";
 import { nextTask } from "./next_task.ts";
 
-/** What is learnt: one label of a set, or a number. */
-export type Task = "classification" | "regression";
+/** What can be learnt. */
+export const tasks = ["classification", "regression", "language-model"] as const;
+
+/** What is learnt: one label of a set, a number, or at each position the next token. */
+export type Task = typeof tasks[number];
 
 /** The names of a table's columns. */
 export interface Columns {
@@ -19,7 +23,7 @@ export interface Columns {
   readonly text?: string;
   /** The second text of a pair; none unless given. */
   readonly textPair?: string | undefined;
-  /** Default `label`. */
+  /** Default `label`. A language model needs none. */
   readonly label?: string;
 }
 
@@ -31,6 +35,7 @@ export interface Columns {
  * @throws {OptionError} when the task is left open
  */
 export function targetOf(table: Table, column: string, task?: Task): Target {
+  if (task === "language-model") return "nextToken";
   const values = columnOf(table, column).map((value) => value.trim());
   if (task === "regression") return "regression";
   const fraction = values.find((value) => /^-?\d*\.\d+$/.test(value) && !Number.isInteger(Number(value)));
@@ -43,14 +48,30 @@ export function targetOf(table: Table, column: string, task?: Task): Target {
 }
 
 /**
- * The labelled examples of a table.
+ * The labelled examples of a table, or a language model's texts.
  *
  * @throws {DataError} when a column is missing, or a label is not one of the target's
+ * @throws {OptionError} when a language model is to read pairs
  */
 export function labelledExamples(table: Table, columns: Columns, target: Target): Example[] {
   const { text = "text", textPair, label = "label" } = columns;
+  if (target === "nextToken") {
+    refusePair(textPair);
+    return readExamples(table, { text });
+  }
   const labels = target === "regression" ? target : labelSet(table, label, target.labels);
   return readExamples(table, { text, label, labels, ...(textPair !== undefined && { textPair }) });
+}
+
+/** Throws {@linkcode OptionError} when a language model is given the second text of a pair, or its column. */
+export function refusePair(textPair: string | undefined): void {
+  if (textPair === undefined) return;
+  throw new OptionError(`a language model reads single texts, but a second one is given: ${JSON.stringify(textPair)}`);
+}
+
+/** Refuses a table's encoded texts when one has no next token. Throws {@linkcode DataError} with its line. */
+export function requireNextTokensOf({ path, lines }: Table, encoded: readonly EncodedExample[]): void {
+  requireNextTokens(encoded, (index) => `${path}, line ${lines[index]}: the text`);
 }
 
 // A checkpoint that never learnt its labels' names calls them LABEL_0, LABEL_1, ...; data calls them 0, 1, ...

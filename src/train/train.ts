@@ -2,13 +2,14 @@
 
 import { trainingBatches } from "../data/batches.ts";
 import { SeededRandom } from "../data/prng.ts";
-import type { Classifier } from "../models/classifier.ts";
+import { type Classifier, requireOneAnswer } from "../models/classifier.ts";
 import type { ActivationPlan } from "../selective/peak_estimate.ts";
 import { type Device, memory, releaseMemory, resetPeakMemory } from "../torch/mod.ts";
-import { evaluate, labelsOf, type Metrics } from "./evaluate.ts";
+import { evaluate, type Metrics } from "./evaluate.ts";
+import { lessonsOf, type TrainingExample } from "./lesson.ts";
 import { nextTask } from "./next_task.ts";
 import { linearSchedule } from "./schedule.ts";
-import { planOf, Stepper, type TrainingExample } from "./step.ts";
+import { planOf, Stepper } from "./step.ts";
 import { checkTrainOptions, type TrainOptions } from "./train_options.ts";
 
 /** The examples to train on, and those to evaluate on after each epoch. */
@@ -35,10 +36,11 @@ export interface TrainResult {
 
 /**
  * Fine-tunes a classifier in place by selective fine-tuning (Simoulin et al. 2023): AdamW, linear warm-up and decay.
- * What trains are the parameters that require a gradient: all of a new model, or what a method left.
+ * What trains are the parameters that require a gradient: all of a new model, or what a method left. A language model's
+ * examples are whole texts: it learns each selected token's next one.
  *
- * @throws {OptionError} when an option has a value that cannot be
- * @throws {DataError} when there are no examples, or one has no label
+ * @throws {OptionError} when an option has a value that cannot be, or each label is a question of its own
+ * @throws {DataError} when there are no examples, one has no label, or a text has fewer than two tokens
  * @throws {TrainingError} when the loss is not a finite number; the parameters are those before that step
  */
 export async function train(
@@ -61,6 +63,8 @@ class Run implements Disposable {
   readonly #options: TrainOptions;
   readonly #batchSize: number;
   readonly #totalSteps: number;
+  /** The most positions of a sequence. */
+  readonly #longest: number;
   readonly #plan: ActivationPlan;
   readonly #stepper: Stepper;
   readonly #order: SeededRandom;
@@ -70,15 +74,17 @@ class Run implements Disposable {
   constructor(classifier: Classifier, data: TrainingData, options: TrainOptions) {
     const { batchSize = 32, epochs = 3, seed = 0 } = options;
     checkTrainOptions(options);
-    labelsOf(data.train);
+    requireOneAnswer(classifier.target);
+    const lessons = lessonsOf(data.train, classifier.target);
     this.#classifier = classifier;
     this.#data = data;
     this.#options = options;
     this.#batchSize = batchSize;
     this.#totalSteps = options.maxSteps ?? epochs * Math.ceil(data.train.length / batchSize);
     this.#order = new SeededRandom(seed);
-    const longest = data.train.map(({ inputIds }) => inputIds.length).sort((a, b) => b - a);
-    this.#plan = planOf(classifier, longest.slice(0, batchSize), options);
+    const lengths = lessons.map(({ sequence: { inputIds } }) => inputIds.length).sort((a, b) => b - a);
+    this.#longest = lengths[0] ?? 0;
+    this.#plan = planOf(classifier, lengths.slice(0, batchSize), options);
     this.#stepper = new Stepper(classifier, this.#plan, options);
   }
 
@@ -112,9 +118,8 @@ class Run implements Disposable {
 
   #noticeLargeK(): void {
     const { k = 16 } = this.#options;
-    const longest = this.#data.train.reduce((most, { inputIds }) => Math.max(most, inputIds.length), 0);
-    if (k === "all" || k <= longest) return;
-    const message = `k is ${k} and the longest sequence has ${longest} positions: every position is selected`;
+    if (k === "all" || k <= this.#longest) return;
+    const message = `k is ${k} and the longest sequence has ${this.#longest} positions: every position is selected`;
     this.#options.onEvent?.({ type: "notice", step: 0, message });
   }
 

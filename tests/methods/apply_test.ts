@@ -29,7 +29,7 @@ function weights({ model }: Classifier): Map<string, number[]> {
   return new Map([...namedParameters(model)].map(([key, parameter]) => [key, toNumbers(parameter)]));
 }
 
-const head = /^(mean_pooler|classifier)\./;
+const head = /^mean_head\./;
 
 interface Expectation {
   readonly method: string;

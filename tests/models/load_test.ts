@@ -124,14 +124,40 @@ Deno.test("a new head depends on the seed alone", async () => {
   assert.ok(size > 0.015 && size < 0.025, `deviation ${size}`);
 });
 
-Deno.test("the head on the mean starts from the checkpoint's pooler", async () => {
-  const [mean, original] = [
-    await loadedWeights(smallBertFolder, { pooling: "mean" }),
-    await loadedWeights(smallBertFolder),
+Deno.test("the head on the mean starts from the checkpoint's pooler, and with its labels from its classifier", async () => {
+  const original = await loadedWeights(smallBertFolder);
+  using mean = await loadClassifier(smallBertFolder, { pooling: "mean" });
+  const weights = weightsOf(mean);
+  const heads = [
+    "mean_head.dense.weight",
+    "mean_head.dense.bias",
+    "mean_head.out_proj.weight",
+    "mean_head.out_proj.bias",
   ];
-  assert.ok(!mean.has("bert.pooler.dense.weight"));
-  assert.deepEqual(mean.get("mean_pooler.dense.weight"), original.get("bert.pooler.dense.weight"));
-  assert.deepEqual(mean.get("mean_pooler.dense.bias"), original.get("bert.pooler.dense.bias"));
+  assert.deepEqual([...weights.keys()].filter((key) => !/^bert\.(embeddings|encoder)\./.test(key)), heads);
+  const standard = ["bert.pooler.dense.weight", "bert.pooler.dense.bias", "classifier.weight", "classifier.bias"];
+  assert.deepEqual(heads.map((key) => weights.get(key)), standard.map((key) => original.get(key)));
+  assert.deepEqual(mean.newKeys, []);
+  using other = await loadClassifier(smallBertFolder, { pooling: "mean", target: otherLabels });
+  assert.deepEqual(other.newKeys, ["mean_head.out_proj.weight", "mean_head.out_proj.bias"]);
+});
+
+Deno.test("the head on the mean that the checkpoint has is read, whatever else it has", async () => {
+  const entry = (name: string, shape: readonly number[]): SafetensorsSource => {
+    const ones = new Float32Array(shape.reduce((product, length) => product * length)).fill(1);
+    return { name: `mean_head.${name}`, dtype: "F32", shape, bytes: () => new Uint8Array(ones.buffer) };
+  };
+  const add = [
+    ...[entry("dense.weight", [32, 32]), entry("dense.bias", [32])],
+    ...[entry("out_proj.weight", [3, 32]), entry("out_proj.bias", [3])],
+  ];
+  await withCopy({ add }, async (folder) => {
+    const weights = await loadedWeights(folder, { pooling: "mean" });
+    for (const { name, shape } of add) {
+      assert.deepEqual(weights.get(name), new Array(shape.reduce((product, length) => product * length)).fill(1), name);
+    }
+    assert.deepEqual(await loadedWeights(folder), await loadedWeights(smallBertFolder));
+  });
 });
 
 Deno.test("a regression checkpoint is recognised", async () => {
@@ -203,7 +229,7 @@ const refusals: readonly { readonly name: string; readonly changes: Changes; rea
   {
     name: "another architecture",
     changes: { config: { model_type: "t5" } },
-    message: /"t5" is not known.*: bert, opt$/,
+    message: /"t5" is not known.*: bert, roberta, xlm-roberta, distilbert, opt$/,
   },
   { name: "heads that do not divide", changes: { config: { num_attention_heads: 5 } }, message: /32 is no multiple/ },
   { name: "an activation of no name", changes: { config: { hidden_act: "swish9" } }, message: /"swish9" is unknown/ },

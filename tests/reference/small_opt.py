@@ -13,12 +13,12 @@ VOCABULARY, MAXIMUM_LENGTH, PADDING = 60, 32, 1
 
 
 class Opt(OPTForSequenceClassification):
-    """The standard model, with the hidden layer of Fewtune's head on the mean beside its own head."""
+    """The standard model, with Fewtune's head on the mean beside its own."""
 
     def __init__(self, config: OPTConfig):
         super().__init__(config)
         size = config.word_embed_proj_dim
-        self.mean_pooler = nn.ModuleDict({"dense": nn.Linear(size, size)})
+        self.mean_head = nn.ModuleDict({"dense": nn.Linear(size, size), "out_proj": nn.Linear(size, self.num_labels)})
         self.post_init()
 
 
@@ -98,7 +98,8 @@ def masked(model: Opt, mask: torch.Tensor):
 
 
 def head(model: Opt, pooled: torch.Tensor, pooling: str) -> torch.Tensor:
-    return model.score(torch.tanh(model.mean_pooler.dense(pooled)) if pooling == "mean" else pooled)
+    mean_head = model.mean_head
+    return mean_head.out_proj(torch.tanh(mean_head.dense(pooled))) if pooling == "mean" else model.score(pooled)
 
 
 def logits_of(model: Opt, batch: list[dict], pooling: str, selected: list[list[int]] | None) -> torch.Tensor:
@@ -114,5 +115,6 @@ def logits_of(model: Opt, batch: list[dict], pooling: str, selected: list[list[i
 
 def gradients_of(model: Opt, loss: torch.Tensor, pooling: str) -> dict[str, torch.Tensor]:
     """Of the parameters that the head on `pooling` has."""
-    named = {name: each for name, each in model.named_parameters() if pooling == "mean" or "mean_pooler" not in name}
+    other = "score." if pooling == "mean" else "mean_head."
+    named = {name: each for name, each in model.named_parameters() if not name.startswith(other)}
     return dict(zip(named, torch.autograd.grad(loss, named.values())))

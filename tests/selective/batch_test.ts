@@ -39,10 +39,10 @@ Deno.test("rows: longer sequences first, selected positions and the rest apart, 
   );
 });
 
-/** What the head reads: the weight of each selected row in each sequence. */
-function matrixOf({ size, layout, pool: { rows, sequences, weights } }: PackedBatch): number[][] {
+/** What the head reads: the weight of each selected row in each output. */
+function matrixOf({ layout, pool: { size, rows, outputs, weights } }: PackedBatch): number[][] {
   const matrix = Array.from({ length: size }, () => new Array<number>(layout.selectedRows).fill(0));
-  const [at, of, values] = [toNumbers(rows), toNumbers(sequences), toNumbers(weights)];
+  const [at, of, values] = [toNumbers(rows), toNumbers(outputs), toNumbers(weights)];
   values.forEach((value, index) => {
     const row = matrix[of[index] ?? NaN];
     assert.ok(row);
@@ -50,6 +50,26 @@ function matrixOf({ size, layout, pool: { rows, sequences, weights } }: PackedBa
   });
   return matrix;
 }
+
+Deno.test("a language model's head reads each selected position, in the caller's order of sequences", () => {
+  scope(() => {
+    const each = { selected: [[1], [0, 2]], pooling: "each" } as const;
+    // The second sequence is the longer one, so that its rows come first.
+    assert.deepEqual(matrixOf(packBatch(sequences, each)), [[0, 0, 1], [1, 0, 0], [0, 1, 0]]);
+    assert.deepEqual(matrixOf(packMaskedBatch(sequences, each)), [[0, 0, 0, 0, 0, 1], [1, 0, 0, 0, 0, 0], [
+      0,
+      0,
+      1,
+      0,
+      0,
+      0,
+    ]]);
+    assert.throws(() => packBatch(sequences, { ...each, selected: [[1], []] }), {
+      name: "OptionError",
+      message: /of sequence 1, \[\], have to ascend and be at least one of 0 to 3$/,
+    });
+  });
+});
 
 Deno.test("pooling: the mean over the selected positions, the first or the last one, in the caller's order", () => {
   scope(() => {

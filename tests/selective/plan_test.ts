@@ -17,6 +17,7 @@ import type { PlannedStep } from "../../src/selective/step_shape.ts";
 import { measureMemory } from "../../src/train/profile_memory.ts";
 import { ProfiledStep } from "../../src/train/profiled_step.ts";
 import { randomBert, type RandomBertOptions } from "../support/random_bert.ts";
+import { randomOpt } from "../support/random_opt.ts";
 import { assertNothingLeft } from "../support/torch.ts";
 
 const [batchSize, hiddenSize, numHiddenLayers] = [16, 128, 6];
@@ -74,6 +75,22 @@ for (const [name, { frozen, ...options }] of Object.entries(models)) {
         assertEstimate(classifier, stepOf(16, 64, { precision, optimizerInBackward: true }), recompute(1));
         const lengths = Array.from({ length: batchSize }, (_, index) => 128 - 4 * index);
         assertEstimate(classifier, stepOf(16, 0, { precision, lengths }), store);
+      }
+    });
+  });
+}
+
+const vocabularies = { tied: {}, untied: { tie_word_embeddings: false } };
+
+for (const [name, fields] of Object.entries(vocabularies)) {
+  Deno.test(`and that of a language model with a large vocabulary, ${name}`, async () => {
+    await assertNothingLeft(() => {
+      const wide = { vocab_size: 20_000, num_hidden_layers: 4, ffn_dim: 512, ...fields };
+      using classifier = randomOpt({ hiddenSize, target: "nextToken", pooling: "each", fields: wide });
+      for (const plan of [store, recompute(0)]) {
+        // All 1,024 positions have their logits in two parts.
+        assertEstimate(classifier, stepOf("all", 64), plan);
+        assertEstimate(classifier, stepOf(8, 64, { optimizerInBackward: true }), plan);
       }
     });
   });

@@ -36,6 +36,18 @@ Deno.test("for a head on the last position it is the last that is always selecte
   assert.deepEqual(selectPositions([1, 2, 3], 2, random, "cls").map((positions) => positions[0]), [0, 0, 0]);
 });
 
+Deno.test("for a language model none is always selected, and each as often as each other", () => {
+  using random = new Generator(2);
+  const counts = new Array<number>(9).fill(0);
+  for (const positions of selectPositions(new Array<number>(8000).fill(9), 4, random, "each")) {
+    assert.equal(positions.length, 4);
+    assert.deepEqual(positions, [...new Set(positions)].sort((a, b) => a - b));
+    for (const position of positions) counts[position] = (counts[position] ?? 0) + 1;
+  }
+  assert.ok(chiSquare(counts, 8000 * 4 / 9) < 26.1);
+  assert.deepEqual(selectPositions([1, 3], 3, random, "each"), [[0], [0, 1, 2]]);
+});
+
 Deno.test("all positions: for k = all, and for sequences that are not longer than k", () => {
   using random = new Generator(1);
   const state = random.state();

@@ -11,11 +11,12 @@ export interface RandomOptOptions extends Omit<RandomBertOptions, "intermediateS
 
 /** Three layers, hidden size 32, four heads; two labels, the head on the last position. */
 export function randomOpt(options: RandomOptOptions = {}): Classifier {
-  const { dropout = 0, fields = {}, target = { labels: ["no", "yes"] }, pooling = "last", ...others } = options;
+  const { dropout = 0, hiddenSize = 32, fields = {}, target = { labels: ["no", "yes"] }, pooling = "last", ...others } =
+    options;
   const config = {
     model_type: "opt",
     vocab_size: vocabSize,
-    hidden_size: 32,
+    hidden_size: hiddenSize,
     num_hidden_layers: 3,
     num_attention_heads: 4,
     ffn_dim: 64,

@@ -33,8 +33,8 @@ function setParameter({ model }: Classifier, key: string, values: readonly numbe
 /** A model that says the same of everything. */
 function constantModel(logits: readonly number[], target: Target): Classifier {
   const classifier = randomBert({ target });
-  setParameter(classifier, "classifier.weight", new Array<number>(32 * logits.length).fill(0));
-  setParameter(classifier, "classifier.bias", logits);
+  setParameter(classifier, "mean_head.out_proj.weight", new Array<number>(32 * logits.length).fill(0));
+  setParameter(classifier, "mean_head.out_proj.bias", logits);
   return classifier;
 }
 

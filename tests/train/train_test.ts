@@ -150,7 +150,7 @@ Deno.test("a loss that is not a number ends it with the step; the weights are th
 });
 
 function poison({ model }: Classifier): void {
-  const bias = namedParameters(model).get("classifier.bias");
+  const bias = namedParameters(model).get("mean_head.out_proj.bias");
   assert.ok(bias);
   noGrad(() => scope(() => void ops.fill_(bias, NaN)));
 }
