@@ -49,3 +49,13 @@ export class OptionError extends FewtuneError {
 export class TrainingError extends FewtuneError {
   override readonly name: string = "TrainingError";
 }
+
+/** The hub has not what was asked for, refuses it, or cannot be reached; or what it sent is not what it announced. */
+export class HubError extends FewtuneError {
+  override readonly name: string = "HubError";
+
+  /** @param status the HTTP status that the hub answered with; null when it gave no answer */
+  constructor(message: string, readonly status: number | null = null, options: ErrorOptions = {}) {
+    super(message, options);
+  }
+}

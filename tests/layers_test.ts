@@ -8,14 +8,15 @@ const root = new URL("..", import.meta.url).pathname;
 // What each layer may import, besides itself and the files at the bottom, which import nothing.
 const torch = ["native", "torch"];
 const models = [...torch, "nn", "models"];
-const training = [...models, "selective", "methods", "data", "metrics"];
+const training = [...models, "hub", "selective", "methods", "data", "metrics"];
 const layers: Readonly<Record<string, readonly string[]>> = {
   native: [],
+  hub: ["native"],
   torch: ["native"],
   nn: torch,
   models,
   selective: models,
-  methods: [...models, "selective"],
+  methods: [...models, "hub", "selective"],
   data: [],
   metrics: [],
   train: training,

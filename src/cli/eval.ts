@@ -3,6 +3,7 @@
 import { Command, type CommandUnknownOpts } from "npm:@commander-js/extra-typings@15.1.0";
 import { loadPredictor } from "../train/predictor.ts";
 import { deviceName, threadCount, wholeNumber } from "./option_values.ts";
+import * as modelOptions from "./model_options.ts";
 import { metricFacts, print, printFacts } from "./output.ts";
 import { startLibTorch } from "./start.ts";
 import { showTrainingProgress } from "./training_progress.ts";
@@ -11,7 +12,8 @@ import { showTrainingProgress } from "./training_progress.ts";
 export function evalCommand(): CommandUnknownOpts {
   return new Command("eval")
     .description("evaluate a fine-tuned model on a table")
-    .requiredOption("--model <dir>", "folder of a fine-tuned model")
+    .addOption(modelOptions.model)
+    .addOption(modelOptions.revision)
     .requiredOption("--data <file>", "table to evaluate on: .tsv, .csv or .jsonl, with named columns")
     .option("--text <column>", "column of the text", "text")
     .option("--text-pair <column>", "column of the second text, where texts come in pairs")
@@ -22,14 +24,16 @@ export function evalCommand(): CommandUnknownOpts {
     .option("--device <device>", "cpu, cuda or cuda:N", deviceName, "cpu" as const)
     .option("--json", "print one JSON object")
     .option("--quiet", "show no progress")
-    .action(async ({ model, data, batchSize, maxLength, threads, device, json, quiet = false, ...columns }) => {
-      await startLibTorch(device, threads);
-      using predictor = await loadPredictor(model, { maxLength, device });
-      using progress = showTrainingProgress(quiet);
-      const onProgress = (done: number, total: number): void =>
-        progress.onEvent({ type: "progress", task: `evaluating ${data}`, done, total });
-      const { examples, metrics } = await predictor.evaluateTable(data, columns, { batchSize, onProgress });
-      if (json) print(JSON.stringify({ examples, ...metrics }));
-      else printFacts([["examples", String(examples)], ...metricFacts(metrics)]);
-    });
+    .action(
+      async ({ model, revision, data, batchSize, maxLength, threads, device, json, quiet = false, ...columns }) => {
+        await startLibTorch(device, threads);
+        using progress = showTrainingProgress(quiet);
+        using predictor = await loadPredictor(model, { revision, maxLength, device, onProgress: progress.onEvent });
+        const onProgress = (done: number, total: number): void =>
+          progress.onEvent({ type: "progress", task: `evaluating ${data}`, done, total });
+        const { examples, metrics } = await predictor.evaluateTable(data, columns, { batchSize, onProgress });
+        if (json) print(JSON.stringify({ examples, ...metrics }));
+        else printFacts([["examples", String(examples)], ...metricFacts(metrics)]);
+      },
+    );
 }

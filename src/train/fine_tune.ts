@@ -9,6 +9,8 @@ import type { Classifier, Target } from "../models/classifier.ts";
 import type { Pooling } from "../models/contract.ts";
 import { applyMethod, checkMethod } from "../methods/apply.ts";
 import type { Method } from "../methods/contract.ts";
+import { modelFolder } from "../hub/model_folder.ts";
+import type { DownloadEvent } from "../hub/options.ts";
 import { loadClassifier } from "../methods/load.ts";
 import type { MethodOptions } from "../methods/registry.ts";
 import { saveAdapter } from "../methods/save_adapter.ts";
@@ -35,8 +37,10 @@ import { trainingRecordName, versions } from "./training_record.ts";
 
 /** What {@linkcode fineTune} fine-tunes, on what, and how. */
 export interface FineTuneOptions extends Omit<TrainOptions, "onEvent" | "k">, MethodOptions {
-  /** The folder of a checkpoint: config.json, model.safetensors and tokenizer.json. */
+  /** The folder of a checkpoint (config.json, model.safetensors and tokenizer.json), else its name on the hub. */
   readonly model: string;
+  /** Of a model on the hub: a branch, a tag or a commit. Default `main`. */
+  readonly revision?: string | undefined;
   /** The table files to train on, to evaluate on after each epoch, and to evaluate on at the end. */
   readonly train: string;
   readonly dev?: string | undefined;
@@ -63,7 +67,7 @@ export interface FineTuneOptions extends Omit<TrainOptions, "onEvent" | "k">, Me
 }
 
 /** What a fine-tuning run tells while it goes on. */
-export type FineTuneEvent = TrainEvent | ProgressEvent;
+export type FineTuneEvent = TrainEvent | ProgressEvent | DownloadEvent;
 
 /** How far a part of the work is that is no training step. */
 export interface ProgressEvent {
@@ -91,6 +95,7 @@ export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
  * LibTorch has to be there; call {@linkcode initialize} first to have it installed.
  *
  * @throws {CheckpointError} when the output folder exists or cannot be written, or the model cannot be used
+ * @throws {HubError} when the model is neither a folder nor on the hub, or cannot be fetched
  * @throws {DataError} when a table cannot be used
  * @throws {OptionError} when an option has a value that cannot be
  * @throws {TrainingError} when the loss is not a finite number
@@ -115,11 +120,13 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   const tables = await readTables(options);
   const target = targetOf(tables.train, columns.label ?? "label", options.task);
   const examples = mapParts(tables, (table) => labelledExamples(table, columns, target));
-  const tokenizer = await loadTokenizer(model);
-  const { pooling = target === "nextToken" ? "each" : "mean", seed, device } = settings;
+  const { pooling = target === "nextToken" ? "each" : "mean", seed, device, revision, signal } = settings;
+  const onProgress = settings.onEvent;
+  const folder = await modelFolder(model, { revision, signal, onProgress });
+  const tokenizer = await loadTokenizer(folder);
   await initialize({ device, ...(options.onSetup && { onProgress: options.onSetup }) });
   threads(options.threads);
-  using classifier = await loadClassifier(model, { target, pooling, seed, device });
+  using classifier = await loadClassifier(folder, { target, pooling, seed, device, signal, onProgress });
   requireVocabulary(classifier, tokenizer, model);
   applyMethod(classifier, method, settings);
   const maxLength = checkedMaxLength(options.maxLength, 256, classifier.model.backbone.maxPositions);

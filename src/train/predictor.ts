@@ -5,6 +5,8 @@ import type { Example } from "../data/examples.ts";
 import { readTable } from "../data/table.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { Classifier, LabelTarget } from "../models/classifier.ts";
+import { modelFolder } from "../hub/model_folder.ts";
+import type { HubOptions } from "../hub/options.ts";
 import { loadClassifier } from "../methods/load.ts";
 import type { LoadOptions } from "../models/load.ts";
 import { exists } from "../native/cache.ts";
@@ -103,15 +105,18 @@ export interface TableMetrics {
 }
 
 /** How {@linkcode loadPredictor} loads. */
-export interface PredictorOptions extends Pick<LoadOptions, "device"> {
+export interface PredictorOptions extends Pick<LoadOptions, "device">, HubOptions {
   /** Longer texts are cut to so many tokens. Default: what the model was trained with, else all it has positions for. */
   readonly maxLength?: number | undefined;
 }
 
 /**
- * Loads a fine-tuned model and its tokenizer from a folder. An adapter's tokenizer may be beside its base.
+ * Loads a fine-tuned model and its tokenizer from a folder or from the hub. An adapter's tokenizer may be beside its
+ * base.
  *
+ * @param model a folder, else a model's name on the hub (`org/name`)
  * @throws {CheckpointError} when the folder holds no fine-tuned model, or its parts do not fit each other
+ * @throws {HubError} when there is no such folder, and no such model on the hub either, or it cannot be fetched
  * @throws {OptionError} when `maxLength` is beyond the model's positions
  *
  * @example
@@ -120,8 +125,9 @@ export interface PredictorOptions extends Pick<LoadOptions, "device"> {
  * const [prediction] = await predictor.predict(["You have won a prize"]);
  * ```
  */
-export async function loadPredictor(folder: string, options: PredictorOptions = {}): Promise<Predictor> {
-  const { maxLength: wanted, ...where } = options;
+export async function loadPredictor(model: string, options: PredictorOptions = {}): Promise<Predictor> {
+  const { maxLength: wanted, revision: _, ...where } = options;
+  const folder = await modelFolder(model, options);
   const classifier = await loadClassifier(folder, where);
   try {
     const hasOwn = await exists(`${folder}/tokenizer.json`);
