@@ -1,7 +1,7 @@
 // The names of a classifier's classes, and the id that each has in the model.
 import { DataError, OptionError } from "../errors.ts";
 import type { Table } from "./table.ts";
-import { columnOf } from "./table_column.ts";
+import { columnOf, placeOf } from "./table_column.ts";
 
 /** Classes in the order of their ids, from 0. */
 export class LabelSet {
@@ -40,7 +40,7 @@ export class LabelSet {
 export function discoverLabels(table: Table, column: string): LabelSet {
   const values = columnOf(table, column).map((value) => value.trim());
   const empty = values.indexOf("");
-  if (empty >= 0) throw new DataError(`${table.path}, line ${table.lines[empty]}: ${JSON.stringify(column)} is empty`);
+  if (empty >= 0) throw new DataError(`${placeOf(table, empty)}: ${JSON.stringify(column)} is empty`);
   const names = [...new Set(values)].sort();
   if (names.length === 1) {
     throw new DataError(`${table.path} has only one label, ${JSON.stringify(names[0])}: there is nothing to learn`);
