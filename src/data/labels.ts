@@ -33,7 +33,8 @@ export class LabelSet {
 }
 
 /**
- * The labels that occur in a column: integers in numeric order, anything else in the order of its characters.
+ * The labels of a column: the names of its classes where the table says them, else those that occur, integers in numeric
+ * order, anything else in the order of its characters.
  *
  * @throws {DataError} when the column is missing, a label is empty, or all are the same
  */
@@ -45,6 +46,8 @@ export function discoverLabels(table: Table, column: string): LabelSet {
   if (names.length === 1) {
     throw new DataError(`${table.path} has only one label, ${JSON.stringify(names[0])}: there is nothing to learn`);
   }
+  const classNames = table.classNames?.get(column);
+  if (classNames) return new LabelSet(classNames);
   return new LabelSet(names.every(isInteger) ? names.sort((a, b) => Number(a) - Number(b)) : names);
 }
 

@@ -64,16 +64,19 @@ async function readTable(file: Deno.FsFile, path: string, options: TableOptions)
   const classNames = new Map([...options.classNames ?? [], ...classNamesOf(metadata)]);
   const parquet = { file, size, metadata, spend: budget(size) };
   const unread = new Map<string, string>();
+  const named = new Map<string, readonly string[]>();
   const read = new Map<string, readonly string[]>();
   for (const column of children) {
-    const { name } = column.element;
+    const { name, type } = column.element;
+    const names = type?.startsWith("INT") ? classNames.get(name) : undefined;
     const isWanted = options.columns?.includes(name) ?? true;
-    const values = isWanted ? await readColumn(parquet, column, classNames.get(name)) : "it was not read";
+    const values = isWanted ? await readColumn(parquet, column, names) : "it was not read";
     if (typeof values === "string") unread.set(name, values);
     else read.set(name, values);
+    if (names) named.set(name, names);
   }
   const numbers = Array.from({ length: count }, (_, index) => index + 1);
-  return { path, columns, rows: rowsOf(read, count), lines: numbers, unit: "row", unread };
+  return { path, columns, rows: rowsOf(read, count), lines: numbers, unit: "row", unread, classNames: named };
 }
 
 function rowsOf(columns: ReadonlyMap<string, readonly string[]>, count: number): Record<string, string>[] {

@@ -13,9 +13,11 @@ export interface Table {
   readonly unit?: "line" | "row";
   /** Columns that are not in the rows, and why: only Parquet has what is no text. */
   readonly unread?: ReadonlyMap<string, string>;
+  /** Of columns whose values are names of classes, all names in the order of their ids. */
+  readonly classNames?: ClassNames;
 }
 
-/** The names of the classes whose ids columns hold, by the column's name. */
+/** Names of classes in the order of their ids, by the name of the column that holds them. */
 export type ClassNames = ReadonlyMap<string, readonly string[]>;
 
 /** What is read of a Parquet file; the other formats are read whole. */
@@ -32,7 +34,6 @@ export interface TableOptions {
  * - `.tsv`: tab-separated with a header, quotes are literal (as in GLUE's files).
  * - `.csv`: comma-separated with a header, quoted as in RFC 4180, fields may hold line breaks.
  * - `.jsonl`: an object a line; its values are strings, numbers or booleans, and every object has the same keys.
- *
  * - `.parquet`: strings, numbers, booleans, and the class labels of Hugging Face's `datasets` by their names.
  *
  * All text is UTF-8, with or without a byte-order mark. Lines end in `\n` or `\r\n` (which becomes `\n` also inside a
