@@ -1,4 +1,4 @@
-// `fewtune eval`: the metrics of a fine-tuned model over a table file.
+// `fewtune eval`: the metrics of a fine-tuned model over a table file or a dataset's split.
 
 import { Command, type CommandUnknownOpts } from "npm:@commander-js/extra-typings@15.1.0";
 import { loadPredictor } from "../train/predictor.ts";
@@ -12,7 +12,10 @@ export function evalCommand(): CommandUnknownOpts {
   return new Command("eval")
     .description("evaluate a fine-tuned model on a table")
     .requiredOption("--model <dir>", "folder of a fine-tuned model")
-    .requiredOption("--data <file>", "table to evaluate on: .tsv, .csv or .jsonl, with named columns")
+    .option("--data <file>", "table to evaluate on: .tsv, .csv, .jsonl or .parquet, with named columns")
+    .addOption(datasetOptions.dataset)
+    .addOption(datasetOptions.revision)
+    .option("--split <split>", "of the dataset, the split to evaluate on (default: validation or the like)")
     .option("--text <column>", "column of the text", "text")
     .option("--text-pair <column>", "column of the second text, where texts come in pairs")
     .option("--label <column>", "column of the label", "label")

@@ -38,7 +38,10 @@ export async function openDataset(reference: string, options: HubOptions = {}): 
   const hasCard = found.paths.includes("README.md");
   const card = readDatasetCard(hasCard ? await Deno.readTextFile(await found.fetch("README.md")) : "", name);
   const own = datasetFiles(found.paths, card);
-  const { repository, configs } = own.size > 0 ? { repository: found, configs: own } : await converted(found, options);
+  const { repository, configs } = own.size > 0 || options.revision !== undefined
+    ? { repository: found, configs: own }
+    : await converted(found, options);
+  if (configs.size === 0) throw new DataError(lackOfTables(name));
   const isDefault = [...card.configs].find(([, { isDefault }]) => isDefault)?.[0];
   const chosen = chooseConfig(name, [...configs.keys()], config ?? isDefault);
   const files = { repository, splits: configs.get(chosen) ?? new Map(), classNames: card.classNames.get(chosen) };
@@ -51,16 +54,17 @@ async function converted(
   { name }: Repository,
   options: HubOptions,
 ): Promise<{ repository: Repository; configs: ReadonlyMap<string, SplitFiles> }> {
-  const nothing = `${name} has no files in which its tables are usually found (.parquet, .jsonl, .csv or .tsv)`;
   try {
     const repository = await openRepository("dataset", name, { ...options, revision: convertedBranch });
-    const configs = convertedFiles(repository.paths);
-    if (configs.size > 0) return { repository, configs };
+    return { repository, configs: convertedFiles(repository.paths) };
   } catch (cause) {
     if (!(cause instanceof HubError)) throw cause;
-    throw new DataError(`${nothing}, and no converted ones either: ${cause.message}`, { cause });
+    throw new DataError(`${lackOfTables(name)}, and none that the hub converted: ${cause.message}`, { cause });
   }
-  throw new DataError(nothing);
+}
+
+function lackOfTables(name: string): string {
+  return `${name} has no tables (.parquet, .jsonl, .csv or .tsv) that its card names or that lie where they usually do`;
 }
 
 function chooseConfig(name: string, configs: readonly string[], wanted: string | undefined): string {
@@ -86,11 +90,21 @@ function openSplits(name: string, { repository, splits, classNames }: Files): Da
     if (!paths) {
       throw new DataError(`${name} has no split ${JSON.stringify(split)}, it has: ${listed([...splits.keys()])}`);
     }
+    requireAllParts(paths, `${name} (${split})`);
     const tables: Table[] = [];
     for (const path of paths) tables.push(await readTable(await repository.fetch(path), { columns, classNames }));
     return joinTables(tables, `${name} (${split})`);
   };
   return { name, commit: repository.commit, splits: [...splits.keys()], readSplit };
+}
+
+// Of a split in parts, such as train-00000-of-00002.parquet, the cache may have some alone.
+function requireAllParts(paths: readonly string[], where: string): void {
+  const announced = new Set(paths.flatMap((path) => /-of-(\d+)/.exec(path)?.[1] ?? []));
+  const [count] = announced;
+  if (announced.size === 1 && Number(count) !== paths.length) {
+    throw new DataError(`${where} is in ${Number(count)} files, but only ${paths.length} are there: ${listed(paths)}`);
+  }
 }
 
 function listed(names: readonly string[]): string {
