@@ -2,7 +2,10 @@
 
 import { Command, type CommandUnknownOpts } from "npm:@commander-js/extra-typings@15.1.0";
 import { loadPredictor } from "../train/predictor.ts";
+import { readTableFrom } from "../train/table_sources.ts";
+import * as datasetOptions from "./dataset_options.ts";
 import { deviceName, threadCount, wholeNumber } from "./option_values.ts";
+import * as modelOptions from "./model_options.ts";
 import { metricFacts, print, printFacts } from "./output.ts";
 import { startLibTorch } from "./start.ts";
 import { showTrainingProgress } from "./training_progress.ts";
@@ -11,7 +14,8 @@ import { showTrainingProgress } from "./training_progress.ts";
 export function evalCommand(): CommandUnknownOpts {
   return new Command("eval")
     .description("evaluate a fine-tuned model on a table")
-    .requiredOption("--model <dir>", "folder of a fine-tuned model")
+    .addOption(modelOptions.model)
+    .addOption(modelOptions.revision)
     .option("--data <file>", "table to evaluate on: .tsv, .csv, .jsonl or .parquet, with named columns")
     .addOption(datasetOptions.dataset)
     .addOption(datasetOptions.revision)
@@ -25,14 +29,19 @@ export function evalCommand(): CommandUnknownOpts {
     .option("--device <device>", "cpu, cuda or cuda:N", deviceName, "cpu" as const)
     .option("--json", "print one JSON object")
     .option("--quiet", "show no progress")
-    .action(async ({ model, data, batchSize, maxLength, threads, device, json, quiet = false, ...columns }) => {
-      await startLibTorch(device, threads);
-      using predictor = await loadPredictor(model, { maxLength, device });
-      using progress = showTrainingProgress(quiet);
-      const onProgress = (done: number, total: number): void =>
-        progress.onEvent({ type: "progress", task: `evaluating ${data}`, done, total });
-      const { examples, metrics } = await predictor.evaluateTable(data, columns, { batchSize, onProgress });
-      if (json) print(JSON.stringify({ examples, ...metrics }));
-      else printFacts([["examples", String(examples)], ...metricFacts(metrics)]);
-    });
+    .action(
+      async ({ model, revision, text, textPair, label, batchSize, maxLength, threads, device, json, ...options }) => {
+        await startLibTorch(device, threads);
+        using progress = showTrainingProgress(options.quiet ?? false);
+        const hub = { onProgress: progress.onEvent };
+        using predictor = await loadPredictor(model, { revision, maxLength, device, ...hub });
+        const table = await readTableFrom(options, [text, textPair ?? text, label], hub);
+        const onProgress = (done: number, total: number): void =>
+          progress.onEvent({ type: "progress", task: `evaluating ${table.path}`, done, total });
+        const columns = { text, textPair, label };
+        const { examples, metrics } = await predictor.evaluateTable(table, columns, { batchSize, onProgress });
+        if (json) print(JSON.stringify({ examples, ...metrics }));
+        else printFacts([["examples", String(examples)], ...metricFacts(metrics)]);
+      },
+    );
 }

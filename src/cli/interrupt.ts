@@ -15,7 +15,7 @@ export class InterruptedError extends FewtuneError {
 
 /** Listens to SIGINT and SIGTERM until it is disposed. */
 export interface Interrupts extends Disposable {
-  /** Aborted by the first of them. */
+  /** Aborted by the first of them, with an {@linkcode InterruptedError}. */
   readonly signal: AbortSignal;
   /** What the process has to exit with: 0 as long as none came. */
   readonly exitCode: number;
@@ -30,7 +30,7 @@ export function listenToInterrupts(onFirst: () => void): Interrupts {
       if (exitCode !== 0) Deno.exit(code);
       exitCode = code;
       onFirst();
-      controller.abort();
+      controller.abort(new InterruptedError("interrupted", code));
     };
     return [name as Deno.Signal, listener] as const;
   });

@@ -5,16 +5,19 @@ import type { Example } from "../data/examples.ts";
 import { DataError, OptionError } from "../errors.ts";
 import { loadPredictor, type Prediction, type Predictor } from "../train/predictor.ts";
 import { deviceName, threadCount, wholeNumber } from "./option_values.ts";
+import * as modelOptions from "./model_options.ts";
 import { print } from "./output.ts";
 import { startLibTorch } from "./start.ts";
 import { stdinLines } from "./stdin_lines.ts";
+import { showTrainingProgress } from "./training_progress.ts";
 
 /** The command `predict`. */
 export function predictCommand(): CommandUnknownOpts {
   return new Command("predict")
     .description("predict the label of texts, from arguments or the lines of standard input")
     .argument("[texts...]", "the texts; none: each line of standard input is one")
-    .requiredOption("--model <dir>", "folder of a fine-tuned model")
+    .addOption(modelOptions.model)
+    .addOption(modelOptions.revision)
     .option("--text-pair <text>", "the second text of each pair")
     .option("--jsonl", `lines of standard input are objects: {"text": ..., "textPair": ...}`)
     .option("--json", "print one JSON object a line")
@@ -26,12 +29,14 @@ export function predictCommand(): CommandUnknownOpts {
     .action(
       async (
         texts,
-        { model, textPair, jsonl = false, json, logits = false, batchSize, maxLength, threads, device },
+        { model, revision, textPair, jsonl = false, json, logits = false, batchSize, maxLength, threads, device },
       ) => {
         if (logits && !json) throw new OptionError("--logits goes with --json");
         if (jsonl && texts.length > 0) throw new OptionError("--jsonl is for standard input, but texts are given");
         await startLibTorch(device, threads);
-        using predictor = await loadPredictor(model, { maxLength, device });
+        using progress = showTrainingProgress(false);
+        using predictor = await loadPredictor(model, { revision, maxLength, device, onProgress: progress.onEvent });
+        progress[Symbol.dispose]();
         const show = json ? (each: Prediction) => jsonText(each, logits) : humanText(predictor);
         const withPair = (text: string): Example => ({ text, ...(textPair !== undefined && { textPair }) });
         for await (

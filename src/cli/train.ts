@@ -9,6 +9,7 @@ import * as datasetOptions from "./dataset_options.ts";
 import { deviceName, folderName, positiveNumber, seedNumber, threadCount, wholeNumber } from "./option_values.ts";
 import { mebibytes, metricFacts, printFacts } from "./output.ts";
 import { showSetupProgress } from "./setup_progress.ts";
+import * as modelOptions from "./model_options.ts";
 import * as stepOptions from "./step_options.ts";
 import { showTrainingProgress } from "./training_progress.ts";
 
@@ -16,7 +17,8 @@ import { showTrainingProgress } from "./training_progress.ts";
 export function trainCommand(): CommandUnknownOpts {
   return new Command("train")
     .description("fine-tune a model on a table of texts and labels")
-    .requiredOption("--model <dir>", "checkpoint: config.json, model.safetensors and tokenizer.json")
+    .addOption(modelOptions.model)
+    .addOption(modelOptions.revision)
     .option("--train <file>", "table to train on: .tsv, .csv, .jsonl or .parquet, with named columns")
     .requiredOption("--output-dir <dir>", "new folder for the fine-tuned model", folderName)
     .option("--dev <file>", "table to evaluate on after each epoch")

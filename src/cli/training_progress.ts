@@ -1,5 +1,6 @@
 // Shows a fine-tuning run on standard error: a bar on a terminal, now and then a plain line elsewhere.
 
+import type { DownloadEvent } from "../hub/options.ts";
 import type { FineTuneEvent, ProgressEvent } from "../train/fine_tune.ts";
 import { bar, StepLine } from "./progress_bar.ts";
 
@@ -19,7 +20,9 @@ export function showTrainingProgress(quiet: boolean): TrainingProgress {
     if (event.type === "evaluation") line.note(evaluationText(event.step, event.metrics));
     else if (event.type === "notice") line.note(event.message);
     else if (event.type === "progress") line.show(event.task, progressText(event), event.done, event.total);
-    else {
+    else if (event.type === "download") {
+      line.show(event.repository, downloadText(event), event.done, event.total ?? Infinity);
+    } else {
       if (event.step === 1) steps = new StepLine();
       steps.add(event);
       line.show("steps", steps.text(event), event.step, event.totalSteps);
@@ -30,6 +33,12 @@ export function showTrainingProgress(quiet: boolean): TrainingProgress {
 
 function progressText({ task, done, total }: ProgressEvent): string {
   return `${task}  ${done}/${total}`;
+}
+
+function downloadText({ repository, path, done, total }: DownloadEvent): string {
+  const [unit, bytes] = (total ?? done) < 2 ** 20 ? ["KiB", 2 ** 10] as const : ["MiB", 2 ** 20] as const;
+  const whole = total === null ? "" : `/${Math.ceil(total / bytes)}`;
+  return `${repository}: ${path}  ${Math.ceil(done / bytes)}${whole} ${unit}`;
 }
 
 function evaluationText(step: number, metrics: Readonly<Record<string, number>>): string {

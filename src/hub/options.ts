@@ -6,7 +6,7 @@ export interface HubOptions {
   readonly revision?: string | undefined;
   /** The hub's address. Default: `HF_ENDPOINT`, else the public hub's. */
   readonly endpoint?: string | undefined;
-  /** Default: `HF_TOKEN`, else the content of the file `HF_TOKEN_PATH`, else of `token` in `HF_HOME`. */
+  /** Default: `HF_TOKEN`, else the content of the file `HF_TOKEN_PATH`, else of `token` in `HF_HOME`. An empty one is none. */
   readonly token?: string | undefined;
   /** Default: `HF_HUB_CACHE`, else `hub` in `HF_HOME`, which is by default `~/.cache/huggingface`. */
   readonly cacheFolder?: string | undefined;

@@ -1,6 +1,8 @@
 // Loads a classifier from a folder: a checkpoint, or an adapter together with the checkpoint that is its base.
 
-import { CheckpointError } from "../errors.ts";
+import { CheckpointError, HubError } from "../errors.ts";
+import { modelFolder } from "../hub/model_folder.ts";
+import type { HubOptions } from "../hub/options.ts";
 import { Classifier } from "../models/classifier.ts";
 import { ConfigReader, readJsonObject } from "../models/config.ts";
 import type { SequenceClassifier } from "../models/contract.ts";
@@ -15,49 +17,65 @@ import { requiresGrad_ } from "../torch/mod.ts";
 import { adapterParameters, Lora } from "./lora.ts";
 import { type AdapterConfig, adapterConfigName, adapterWeightsName, keyPrefix, readAdapterConfig } from "./peft.ts";
 
+/** How {@linkcode loadClassifier} loads, and how it speaks to the hub where the model or an adapter's base is there. */
+export interface ClassifierOptions extends LoadOptions, HubOptions {}
+
 /**
- * Loads a classifier from a folder in Hugging Face's format, or a LoRA adapter in PEFT's format with its base. The
- * weights are read straight into the parameters' memory: loading takes no second copy of them. Of a model with an
- * adapter, training goes on with the LoRA and the head.
+ * Loads a classifier in Hugging Face's format, or a LoRA adapter in PEFT's format with its base, from a folder or from
+ * the hub. The weights are read straight into the parameters' memory: loading takes no second copy of them. Of a model
+ * with an adapter, training goes on with the LoRA and the head.
  *
+ * @param model a folder, else a model's name on the hub (`org/name`)
  * @throws {CheckpointError} when a file is missing or damaged, when the architecture is unknown, when the weights do
  * not fit the configuration, when no head fits and no `target` was given, or when an adapter's base is not there
+ * @throws {HubError} when there is no such folder, and no such model on the hub either, or it cannot be fetched
  *
  * @example
  * ```ts ignore
  * using classifier = await loadClassifier("my-model", { target: { labels: ["ham", "spam"] } });
  * ```
  */
-export async function loadClassifier(folder: string, options: LoadOptions = {}): Promise<Classifier> {
+export async function loadClassifier(model: string, options: ClassifierOptions = {}): Promise<Classifier> {
+  const folder = await modelFolder(model, options);
   return await exists(`${folder}/${adapterConfigName}`)
     ? await loadAdapted(folder, options)
     : await loadCheckpoint(folder, options);
 }
 
-async function loadAdapted(folder: string, options: LoadOptions): Promise<Classifier> {
+async function loadAdapted(folder: string, options: ClassifierOptions): Promise<Classifier> {
   const adapter = readAdapterConfig(`${folder}/${adapterConfigName}`);
   using file = openSafetensors(`${folder}/${adapterWeightsName}`);
-  if (!await exists(`${adapter.base}/config.json`)) {
-    throw new CheckpointError(
-      `${folder}/${adapterConfigName}: there is no checkpoint in ${adapter.base}: ` +
-        `let base_model_name_or_path be the folder of the adapter's base`,
-    );
-  }
-  const base = await loadCheckpoint(adapter.base, { ...options, ...await trainedFor(folder, adapter, options) });
+  const baseFolder = await folderOfBase(folder, adapter, options);
+  const trained = await trainedFor(folder, baseFolder, options);
+  const base = await loadCheckpoint(baseFolder, { ...options, ...trained });
   try {
     readLora(base, adapter, file);
     const { model, architecture, config, target } = base;
-    return new Classifier(model, architecture, config, target, [], adapter.base);
+    return new Classifier(model, architecture, config, target, [], baseFolder);
   } catch (error) {
     base[Symbol.dispose]();
     throw error;
   }
 }
 
+async function folderOfBase(folder: string, { base, revision }: AdapterConfig, options: HubOptions): Promise<string> {
+  try {
+    const found = await modelFolder(base, { ...options, revision });
+    if (await exists(`${found}/config.json`)) return found;
+    throw new CheckpointError(`there is no checkpoint in ${found}`);
+  } catch (error) {
+    if (!(error instanceof HubError || error instanceof CheckpointError)) throw error;
+    throw new CheckpointError(
+      `${folder}/${adapterConfigName}: ${error.message}; let base_model_name_or_path be the adapter's base`,
+      { cause: error },
+    );
+  }
+}
+
 // What the adapter's head predicts and reads; an adapter that PEFT saved leaves that to its base.
 async function trainedFor(
   folder: string,
-  { base }: AdapterConfig,
+  base: string,
   wanted: LoadOptions,
 ): Promise<Pick<Required<LoadOptions>, "target" | "pooling">> {
   const path = await exists(`${folder}/config.json`) ? `${folder}/config.json` : `${base}/config.json`;

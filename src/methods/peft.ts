@@ -3,6 +3,7 @@
 // The reference implementation is Hugging Face's PEFT (`LoraConfig`, `PeftModel.save_pretrained`).
 
 import { CheckpointError } from "../errors.ts";
+import { hubModelOf } from "../hub/cache_layout.ts";
 import { readJsonObject } from "../models/config.ts";
 import type { SequenceClassifier } from "../models/contract.ts";
 import { namedLinears } from "../nn/linear.ts";
@@ -17,8 +18,10 @@ export const keyPrefix = "base_model.model.";
 
 /** What of an adapter_config.json the loading of an adapter needs. */
 export interface AdapterConfig {
-  /** The folder of the checkpoint that the adapter goes with. */
+  /** The checkpoint that the adapter goes with: its folder, or its name on the hub. */
   readonly base: string;
+  /** Of a base on the hub. */
+  readonly revision: string | undefined;
   readonly rank: number;
   readonly alpha: number;
 }
@@ -26,10 +29,12 @@ export interface AdapterConfig {
 /** The content of adapter_config.json for a model with LoRA, whose base is in the folder `base`. */
 export function peftConfig(model: SequenceClassifier, base: string): Record<string, unknown> {
   const [{ lora } = { lora: null }] = loraLinears(model).values();
+  const onHub = hubModelOf(base);
   return {
     peft_type: "LORA",
     task_type: "SEQ_CLS",
-    base_model_name_or_path: base,
+    base_model_name_or_path: onHub?.name ?? base,
+    ...(onHub && { revision: onHub.commit }),
     inference_mode: true,
     r: lora?.rank,
     lora_alpha: lora?.alpha,
@@ -73,10 +78,11 @@ export function readAdapterConfig(path: string): AdapterConfig {
   }
   const { peft_type: type, base_model_name_or_path: base, r: rank, lora_alpha: alpha } = fields;
   if (type !== "LORA") refuse("peft_type", '"LORA", the only one that is known here');
-  if (typeof base !== "string") return refuse("base_model_name_or_path", "the folder of a checkpoint");
+  if (typeof base !== "string") return refuse("base_model_name_or_path", "a checkpoint's folder or name");
   if (typeof rank !== "number" || !Number.isInteger(rank) || rank < 1) return refuse("r", "a whole number above 0");
   if (typeof alpha !== "number" || !(alpha > 0)) return refuse("lora_alpha", "a number above 0");
-  return { base, rank, alpha };
+  const revision = typeof fields["revision"] === "string" ? fields["revision"] : undefined;
+  return { base, revision, rank, alpha };
 }
 
 // Fields that change how an adapter is computed, with the values at which it is LoRA as in the paper.

@@ -8,6 +8,7 @@ import type { Classifier, Target } from "../models/classifier.ts";
 import type { Pooling } from "../models/contract.ts";
 import { applyMethod, checkMethod } from "../methods/apply.ts";
 import type { Method } from "../methods/contract.ts";
+import { modelFolder } from "../hub/model_folder.ts";
 import type { DownloadEvent } from "../hub/options.ts";
 import { loadClassifier } from "../methods/load.ts";
 import type { MethodOptions } from "../methods/registry.ts";
@@ -29,8 +30,10 @@ import { trainingRecordName, versions } from "./training_record.ts";
 
 /** What {@linkcode fineTune} fine-tunes, on what, and how. */
 export interface FineTuneOptions extends Omit<TrainOptions, "onEvent" | "k">, MethodOptions, TableSources {
-  /** The folder of a checkpoint: config.json, model.safetensors and tokenizer.json. */
+  /** The folder of a checkpoint (config.json, model.safetensors and tokenizer.json), else its name on the hub. */
   readonly model: string;
+  /** Of a model on the hub: a branch, a tag or a commit. Default `main`. */
+  readonly revision?: string | undefined;
   readonly columns?: Columns;
   /** Default classification; it has to be said when the labels are numbers with a fraction. */
   readonly task?: Task | undefined;
@@ -81,7 +84,7 @@ export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
  * LibTorch has to be there; call {@linkcode initialize} first to have it installed.
  *
  * @throws {CheckpointError} when the output folder exists or cannot be written, or the model cannot be used
- * @throws {HubError} when the dataset cannot be had
+ * @throws {HubError} when the model is neither a folder nor on the hub, or it or the dataset cannot be fetched
  * @throws {DataError} when a table cannot be used
  * @throws {OptionError} when an option has a value that cannot be
  * @throws {TrainingError} when the loss is not a finite number
@@ -104,15 +107,15 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   checkTrainOptions(settings);
   checkOutputFolder(settings.outputDir);
   const { text = "text", textPair = text, label = "label" } = columns;
-  const hub = { signal: options.signal, onProgress: options.onEvent };
-  const tables = await readTables(options, [text, textPair, label], hub);
+  const { pooling, seed, device, revision, signal, onEvent: onProgress } = settings;
+  const tables = await readTables(options, [text, textPair, label], { signal, onProgress });
   const target = targetOf(tables.train, label, options.task);
   const examples = mapParts(tables, (table) => labelledExamples(table, columns, target));
-  const tokenizer = await loadTokenizer(model);
-  const { pooling, seed, device } = settings;
+  const folder = await modelFolder(model, { revision, signal, onProgress });
+  const tokenizer = await loadTokenizer(folder);
   await initialize({ device, ...(options.onSetup && { onProgress: options.onSetup }) });
   threads(options.threads);
-  using classifier = await loadClassifier(model, { target, pooling, seed, device });
+  using classifier = await loadClassifier(folder, { target, pooling, seed, device, signal, onProgress });
   requireVocabulary(classifier, tokenizer, model);
   applyMethod(classifier, method, settings);
   const maxLength = checkedMaxLength(options.maxLength, 256, classifier.model.backbone.maxPositions);

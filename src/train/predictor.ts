@@ -2,9 +2,11 @@
 
 import { encodeExamples } from "../data/encode.ts";
 import type { Example } from "../data/examples.ts";
-import { readTable } from "../data/table.ts";
+import { readTable, type Table } from "../data/table.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { Classifier } from "../models/classifier.ts";
+import { modelFolder } from "../hub/model_folder.ts";
+import type { HubOptions } from "../hub/options.ts";
 import { loadClassifier } from "../methods/load.ts";
 import type { LoadOptions } from "../models/load.ts";
 import { exists } from "../native/cache.ts";
@@ -41,13 +43,18 @@ export class Predictor implements Disposable {
   }
 
   /**
-   * The metrics over a table file whose labels are known.
+   * The metrics over a table whose labels are known, or over the file of one.
    *
    * @throws {DataError} when the table cannot be read, lacks a column, or has a label that the model does not know
    */
-  async evaluateTable(path: string, columns: Columns = {}, options: PredictOptions = {}): Promise<TableMetrics> {
+  async evaluateTable(
+    source: string | Table,
+    columns: Columns = {},
+    options: PredictOptions = {},
+  ): Promise<TableMetrics> {
     const { classifier, tokenizer, maxLength } = this;
-    const examples = labelledExamples(await readTable(path), columns, classifier.target);
+    const table = typeof source === "string" ? await readTable(source) : source;
+    const examples = labelledExamples(table, columns, classifier.target);
     const encoded = await encodeInChunks(examples, tokenizer, { maxLength });
     return { examples: examples.length, metrics: await evaluate(classifier, encoded, options) };
   }
@@ -71,15 +78,18 @@ export interface TableMetrics {
 }
 
 /** How {@linkcode loadPredictor} loads. */
-export interface PredictorOptions extends Pick<LoadOptions, "device"> {
+export interface PredictorOptions extends Pick<LoadOptions, "device">, HubOptions {
   /** Longer texts are cut to so many tokens. Default: what the model was trained with, else all it has positions for. */
   readonly maxLength?: number | undefined;
 }
 
 /**
- * Loads a fine-tuned model and its tokenizer from a folder. An adapter's tokenizer may be beside its base.
+ * Loads a fine-tuned model and its tokenizer from a folder or from the hub. An adapter's tokenizer may be beside its
+ * base.
  *
+ * @param model a folder, else a model's name on the hub (`org/name`)
  * @throws {CheckpointError} when the folder holds no fine-tuned model, or its parts do not fit each other
+ * @throws {HubError} when there is no such folder, and no such model on the hub either, or it cannot be fetched
  * @throws {OptionError} when `maxLength` is beyond the model's positions
  *
  * @example
@@ -88,8 +98,9 @@ export interface PredictorOptions extends Pick<LoadOptions, "device"> {
  * const [prediction] = await predictor.predict(["You have won a prize"]);
  * ```
  */
-export async function loadPredictor(folder: string, options: PredictorOptions = {}): Promise<Predictor> {
-  const { maxLength: wanted, ...where } = options;
+export async function loadPredictor(model: string, options: PredictorOptions = {}): Promise<Predictor> {
+  const { maxLength: wanted, revision: _, ...where } = options;
+  const folder = await modelFolder(model, options);
   const classifier = await loadClassifier(folder, where);
   try {
     const hasOwn = await exists(`${folder}/tokenizer.json`);

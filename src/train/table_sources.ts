@@ -3,7 +3,7 @@
 import { readTable, type Table } from "../data/table.ts";
 import { OptionError } from "../errors.ts";
 import type { HubOptions } from "../hub/options.ts";
-import { openDataset } from "./dataset.ts";
+import { type Dataset, openDataset } from "./dataset.ts";
 
 /** The tables to train on, to evaluate on after each epoch, and to evaluate on at the end: files, or a dataset's splits. */
 export interface TableSources {
@@ -41,8 +41,7 @@ export async function readTables(
 ): Promise<Parts<Table>> {
   if (sources.dataset !== undefined) return await readDataset(sources, sources.dataset, columns, hub);
   const { train, dev, test, datasetRevision, trainSplit, devSplit, testSplit } = sources;
-  const stray = datasetRevision ?? trainSplit ?? devSplit ?? testSplit;
-  if (stray !== undefined) throw new OptionError(`${stray} is of a dataset, and there is none: say which (dataset)`);
+  refuseStray(datasetRevision ?? trainSplit ?? devSplit ?? testSplit);
   if (train === undefined) {
     throw new OptionError("there is nothing to train on: give a table (train) or a dataset on the hub (dataset)");
   }
@@ -51,6 +50,12 @@ export async function readTables(
     ...(dev !== undefined && { dev: await readTable(dev, { columns }) }),
     ...(test !== undefined && { test: await readTable(test, { columns }) }),
   };
+}
+
+function refuseStray(option: string | undefined): void {
+  if (option !== undefined) {
+    throw new OptionError(`${JSON.stringify(option)} says what of a dataset, but there is none: say which (dataset)`);
+  }
 }
 
 const devSplits = ["validation", "validation_matched", "dev", "valid", "val"];
@@ -68,10 +73,44 @@ async function readDataset(
     );
   }
   const dataset = await openDataset(name, { ...hub, revision: sources.datasetRevision });
-  const devSplit = sources.devSplit ?? devSplits.find((split) => dataset.splits.includes(split));
+  const devSplit = sources.devSplit ?? devSplitOf(dataset);
   return {
     train: await dataset.readSplit(sources.trainSplit ?? "train", columns),
     ...(devSplit !== undefined && { dev: await dataset.readSplit(devSplit, columns) }),
     ...(sources.testSplit !== undefined && { test: await dataset.readSplit(sources.testSplit, columns) }),
   };
+}
+
+function devSplitOf({ splits }: Dataset): string | undefined {
+  return devSplits.find((split) => splits.includes(split));
+}
+
+function bothGiven(file: string, dataset: string): string {
+  return `the examples are in ${file} or in the dataset ${dataset}, not in both: leave out one of the two`;
+}
+
+/** One table to evaluate on: a file, or a split of a dataset on the hub. */
+export interface TableSource extends Pick<TableSources, "dataset" | "datasetRevision"> {
+  /** A file. */
+  readonly data?: string | undefined;
+  /** Default: as {@linkcode TableSources.devSplit}. */
+  readonly split?: string | undefined;
+}
+
+/** Reads one table; throws as {@linkcode readTables}. */
+export async function readTableFrom(
+  { data, dataset: name, datasetRevision, split }: TableSource,
+  columns: readonly string[],
+  hub: Omit<HubOptions, "revision">,
+): Promise<Table> {
+  if (name === undefined) {
+    refuseStray(datasetRevision ?? split);
+    if (data === undefined) {
+      throw new OptionError("there is nothing to evaluate on: give a table (data) or a dataset on the hub (dataset)");
+    }
+    return await readTable(data, { columns });
+  }
+  if (data !== undefined) throw new OptionError(bothGiven(data, name));
+  const dataset = await openDataset(name, { ...hub, revision: datasetRevision });
+  return await dataset.readSplit(split ?? devSplitOf(dataset) ?? "validation", columns);
 }
