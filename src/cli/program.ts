@@ -12,6 +12,7 @@ import { report } from "./exit_codes.ts";
 import { write } from "./output.ts";
 import { predictCommand } from "./predict.ts";
 import { profileCommand } from "./profile.ts";
+import { pullCommand } from "./pull.ts";
 import { setupCommand } from "./setup.ts";
 import { trainCommand } from "./train.ts";
 
@@ -42,6 +43,7 @@ function makeProgram(onVerbose: () => void): CommandUnknownOpts {
     evalCommand(),
     predictCommand(),
     profileCommand(),
+    pullCommand(),
   ];
   for (const command of commands) {
     command.option("--verbose", "when it fails, show where").on("option:verbose", onVerbose);
