@@ -86,15 +86,15 @@ async function pullTask(task: GlueTask, folder: string, hub: HubOptions): Promis
 function labelsOf(table: Table, { labels }: GlueTask): string[] {
   const names = table.classNames?.get("label");
   return columnOf(table, "label").map((text, row) => {
-    const read = labels === "regression" ? scoreOf(text) : labels[names ? names.indexOf(text) : Number(text)];
+    const read = labels === "regression" ? score(text) : labels[names ? names.indexOf(text) : Number(text)];
     if (read !== undefined) return read;
     throw new DataError(`${placeOf(table, row)}: ${JSON.stringify(text)} is not a label of this task`);
   });
 }
 
-function scoreOf(text: string): string | undefined {
-  const score = Number(text);
-  return score >= 0 && score <= 5 ? score.toFixed(3) : undefined;
+// From 0 to 5, in the fewest digits that mean the float32 that the hub has.
+function score(text: string): string | undefined {
+  return Number(text) >= 0 && Number(text) <= 5 ? text : undefined;
 }
 
 function tsvOf(

@@ -1,6 +1,6 @@
 // Folders as datasets on a hub of this machine.
 
-import { type FakeHub } from "../hub/server.ts";
+import type { FakeHub } from "../hub/server.ts";
 
 /** The files under a folder, by their paths in it. */
 export function filesUnder(folder: string, prefix = ""): Record<string, Uint8Array<ArrayBuffer>> {
@@ -9,7 +9,7 @@ export function filesUnder(folder: string, prefix = ""): Record<string, Uint8Arr
     if (isDirectory) return Object.entries(filesUnder(path, `${prefix}${name}/`));
     return [[prefix + name, Deno.readFileSync(path)] as const];
   });
-  return Object.fromEntries(entries);
+  return Object.fromEntries(entries.toSorted(([a], [b]) => a < b ? -1 : 1));
 }
 
 /** What a child process needs to speak to the hub alone, with a cache of its own. */
