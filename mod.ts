@@ -36,6 +36,11 @@ export type { LoadOptions } from "./src/models/load.ts";
 export { checkOutputFolder } from "./src/models/output_folder.ts";
 export { saveClassifier } from "./src/models/save.ts";
 
+// The hub
+export { modelFolder } from "./src/hub/model_folder.ts";
+export type { DownloadEvent, HubOptions, Patience } from "./src/hub/options.ts";
+export { openRepository, type Repository, type RepositoryKind } from "./src/hub/repository.ts";
+
 // Data
 export { type EncodedExample, encodeExamples } from "./src/data/encode.ts";
 export { type Example, type ExampleColumns, readExamples } from "./src/data/examples.ts";
@@ -71,7 +76,7 @@ export { allPositions, type SelectionSize, selectPositions } from "./src/selecti
 export { applyMethod } from "./src/methods/apply.ts";
 export type { Method, OpenParts, WeightMethod } from "./src/methods/contract.ts";
 export type { FreezeOptions } from "./src/methods/freeze.ts";
-export { loadClassifier } from "./src/methods/load.ts";
+export { type ClassifierOptions, loadClassifier } from "./src/methods/load.ts";
 export { type LoraOptions, mergeLora } from "./src/methods/lora.ts";
 export { parseMethod } from "./src/methods/parse.ts";
 export type { MethodOptions } from "./src/methods/registry.ts";

@@ -13,6 +13,7 @@ import { write } from "./output.ts";
 import { predictCommand } from "./predict.ts";
 import { profileCommand } from "./profile.ts";
 import { pullCommand } from "./pull.ts";
+import { pushCommand } from "./push.ts";
 import { setupCommand } from "./setup.ts";
 import { trainCommand } from "./train.ts";
 
@@ -44,6 +45,7 @@ function makeProgram(onVerbose: () => void): CommandUnknownOpts {
     predictCommand(),
     profileCommand(),
     pullCommand(),
+    pushCommand(),
   ];
   for (const command of commands) {
     command.option("--verbose", "when it fails, show where").on("option:verbose", onVerbose);

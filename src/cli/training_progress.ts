@@ -1,12 +1,12 @@
 // Shows a fine-tuning run on standard error: a bar on a terminal, now and then a plain line elsewhere.
 
-import type { DownloadEvent } from "../hub/options.ts";
+import type { DownloadEvent, UploadEvent } from "../hub/options.ts";
 import type { FineTuneEvent, ProgressEvent } from "../train/fine_tune.ts";
 import { bar, StepLine } from "./progress_bar.ts";
 
 /** Shows the events that it is given until it is disposed. */
 export interface TrainingProgress extends Disposable {
-  readonly onEvent: (event: FineTuneEvent) => void;
+  readonly onEvent: (event: FineTuneEvent | UploadEvent) => void;
   /** Shows a line that stays. */
   readonly note: (line: string) => void;
 }
@@ -16,12 +16,12 @@ export function showTrainingProgress(quiet: boolean): TrainingProgress {
   if (quiet) return { onEvent: () => {}, note: () => {}, [Symbol.dispose]: () => {} };
   const line = Deno.stderr.isTerminal() ? changingLine() : plainLines();
   let steps = new StepLine();
-  const onEvent = (event: FineTuneEvent): void => {
+  const onEvent = (event: FineTuneEvent | UploadEvent): void => {
     if (event.type === "evaluation") line.note(evaluationText(event.step, event.metrics));
     else if (event.type === "notice") line.note(event.message);
     else if (event.type === "progress") line.show(event.task, progressText(event), event.done, event.total);
-    else if (event.type === "download") {
-      line.show(event.repository, downloadText(event), event.done, event.total ?? Infinity);
+    else if (event.type === "download" || event.type === "upload") {
+      line.show(event.repository, transferText(event), event.done, event.total ?? Infinity);
     } else {
       if (event.step === 1) steps = new StepLine();
       steps.add(event);
@@ -35,7 +35,7 @@ function progressText({ task, done, total }: ProgressEvent): string {
   return `${task}  ${done}/${total}`;
 }
 
-function downloadText({ repository, path, done, total }: DownloadEvent): string {
+function transferText({ repository, path, done, total }: DownloadEvent | UploadEvent): string {
   const [unit, bytes] = (total ?? done) < 2 ** 20 ? ["KiB", 2 ** 10] as const : ["MiB", 2 ** 20] as const;
   const whole = total === null ? "" : `/${Math.ceil(total / bytes)}`;
   return `${repository}: ${path}  ${Math.ceil(done / bytes)}${whole} ${unit}`;

@@ -34,7 +34,7 @@ export function readDatasetCard(readme: string, where: string): DatasetCard {
 
 function parseYaml(text: string, where: string): unknown {
   try {
-    return parse(text, { logLevel: "silent" });
+    return parse(text, { logLevel: "error", uniqueKeys: false });
   } catch (cause) {
     const reason = (cause as Error).message.split("\n")[0]?.replace(/:$/, "");
     throw new DataError(`the card (README.md) of ${where} cannot be read: ${reason}`, { cause });

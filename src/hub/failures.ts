@@ -12,6 +12,8 @@ export interface Asked {
   readonly hasToken: boolean;
   /** The file, when it was one. */
   readonly path?: string;
+  /** Whether something was to be changed there. */
+  readonly writes?: boolean;
 }
 
 /** What a bad status means. `code` is the hub's own word for it (X-Error-Code), where it gives one. */
@@ -21,6 +23,7 @@ export function refusal(status: number, code: string | null, asked: Asked): HubE
 
 function reason(status: number, code: string | null, asked: Asked): string {
   const { kind, name, revision, endpoint, hasToken, path } = asked;
+  const right = asked.writes ? "write to it" : "read it";
   if (code === "GatedRepo") {
     const who = hasToken ? "with the account of your token" : "and set HF_TOKEN to a token of that account";
     return `the ${kind} ${name} is gated: accept its licence on ${pageOf(asked)} ${who}`;
@@ -33,11 +36,11 @@ function reason(status: number, code: string | null, asked: Asked): string {
     return `${endpoint} does not know your token (401): set HF_TOKEN to a valid one, or to nothing for public models`;
   }
   if (status === 401 || status === 404) {
-    const secret = hasToken ? "and that your token may read it" : "and set HF_TOKEN if it is private";
+    const secret = hasToken ? `and that your token may ${right}` : "and set HF_TOKEN if it is private";
     return `there is no ${kind} ${name} on ${endpoint} for you (${status}): check the name, ${secret}`;
   }
   if (status === 403) {
-    const secret = hasToken ? "use a token that may read it" : "set HF_TOKEN to a token that may read it";
+    const secret = hasToken ? `use a token that may ${right}` : `set HF_TOKEN to a token that may ${right}`;
     return `${endpoint} refuses ${path ?? `the ${kind}`} of ${name} (403): ${secret}, or ask its owners for access`;
   }
   if (status >= 500) return `${endpoint} is in trouble (${status}): try again later`;
@@ -58,11 +61,17 @@ export function tooManyRequests(endpoint: string, milliseconds: number): HubErro
 
 /** No answer came. */
 export function unreachable(endpoint: string, cause: unknown): HubError {
-  const detail = cause instanceof Error ? cause.message : String(cause);
   return new HubError(
-    `${endpoint} cannot be reached (${detail}): check the network, the proxy and HF_ENDPOINT, ` +
+    `${endpoint} cannot be reached (${detailOf(cause)}): check the network, the proxy and HF_ENDPOINT, ` +
       `or set HF_HUB_OFFLINE=1 to use what was fetched before`,
     null,
     { cause },
   );
+}
+
+// The innermost cause says it best: `dns error: failed to lookup address information`.
+function detailOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  if (cause.cause !== undefined) return detailOf(cause.cause);
+  return cause.message.replace(/^error sending request .*?\(\S+\): (client error \(\w+\): )?/, "");
 }

@@ -32,6 +32,11 @@ export interface DownloadEvent {
   readonly total: number | null;
 }
 
+/** How far the upload of a file is. */
+export interface UploadEvent extends Omit<DownloadEvent, "type"> {
+  readonly type: "upload";
+}
+
 /** How long is waited for the hub. */
 export interface Patience {
   /** Times that something is tried in a row without a byte coming. Default 5. */

@@ -167,7 +167,8 @@ function redirectOf({ status, headers }: Response, from: URL): URL | null {
   return [301, 302, 303, 307, 308].includes(status) && location ? new URL(location, from) : null;
 }
 
-function failure(
+/** What a bad answer from `url` means. */
+export function failure(
   { status, headers }: Response,
   { origin }: URL,
   asked: Asked,

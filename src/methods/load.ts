@@ -60,7 +60,7 @@ async function loadAdapted(folder: string, options: ClassifierOptions): Promise<
 
 async function folderOfBase(folder: string, { base, revision }: AdapterConfig, options: HubOptions): Promise<string> {
   try {
-    const found = await modelFolder(base, { ...options, revision });
+    const found = await exists(base) ? base : await modelFolder(base, { ...options, revision });
     if (await exists(`${found}/config.json`)) return found;
     throw new CheckpointError(`there is no checkpoint in ${found}`);
   } catch (error) {

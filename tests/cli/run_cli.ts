@@ -25,7 +25,7 @@ export function spawnCli(args: readonly string[], { stdin, env }: RunOptions = {
     stdin: stdin === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
-    env: { NO_COLOR: "1", OMP_NUM_THREADS: "1", ...env },
+    env: { NO_COLOR: "1", OMP_NUM_THREADS: "1", HF_HUB_OFFLINE: "1", ...env },
   }).spawn();
 }
 

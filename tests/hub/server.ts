@@ -167,6 +167,7 @@ export class FakeHub implements AsyncDisposable {
   async #store(request: Request): Promise<Response> {
     const tag = new URL(request.url).pathname.slice(1);
     if (request.method === "PUT") {
+      if (!request.headers.has("content-length")) return new Response("MissingContentLength", { status: 411 });
       const content = await request.bytes();
       if (sha256(content) !== tag) return new Response("wrong content", { status: 400 });
       this.uploads.set(tag, content);

@@ -32,6 +32,12 @@ export function hubPlace(): HubPlace {
   };
 }
 
+/** An address at which nobody listens. */
+export function nobody(): string {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return `http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
+}
+
 /** Lets a fault happen at the requests whose method and path fit, so many times. */
 export function sometimes(pattern: RegExp, times: number, fault: Fault): Fault {
   return (request, answer) => {

@@ -162,8 +162,8 @@ function rename(change: (name: string) => string | null): (folder: string) => vo
 const damages: readonly (readonly [string, (folder: string) => void, RegExp, LoadOptions?])[] = [
   [
     "a base that is not there",
-    setField("base_model_name_or_path", "bert-base-uncased"),
-    /no checkpoint in bert-base-unc/,
+    setField("base_model_name_or_path", "no/such/folder"),
+    /adapter_config\.json: there is no folder no\/such\/folder, .*; let base_model_name_or_path be/,
   ],
   ["no base", setField("base_model_name_or_path", null), /base_model_name_or_path is null/],
   ["another method", setField("peft_type", "IA3"), /peft_type is "IA3", it has to be "LORA"/],
