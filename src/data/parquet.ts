@@ -10,6 +10,7 @@ import {
 import { DataError } from "../errors.ts";
 import { readChunk, type Spend } from "./parquet_pages.ts";
 import { classNamesOf, columnReader } from "./parquet_text.ts";
+import { messageLength } from "./thrift.ts";
 import { requireDistinct, type Table, type TableOptions } from "./table.ts";
 
 /**
@@ -98,7 +99,9 @@ async function readMetadata(file: Deno.FsFile, size: number): Promise<FileMetaDa
   }
   const length = new DataView(tail.buffer).getUint32(0, true) + tailBytes;
   if (length > size - magicBytes) throw new Error("its footer is longer than the file");
-  return parquetMetadata(await readRange(file, size - length, length), { geoparquet: false });
+  const footer = await readRange(file, size - length, length);
+  messageLength(footer.subarray(0, -tailBytes), 0);
+  return parquetMetadata(footer, { geoparquet: false });
 }
 
 async function readRange(file: Deno.FsFile, from: number, length: number): Promise<Uint8Array<ArrayBuffer>> {

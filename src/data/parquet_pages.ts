@@ -5,6 +5,7 @@ import { parquetHeader } from "npm:hyparquet@1.31.5/src/column.js";
 import { deltaBinaryUnpack, deltaLengthByteArray } from "npm:hyparquet@1.31.5/src/delta.js";
 import { byteStreamSplit } from "npm:hyparquet@1.31.5/src/encoding.js";
 import { readPlain } from "npm:hyparquet@1.31.5/src/plain.js";
+import { messageLength } from "./thrift.ts";
 
 /** A column's part in one row group, and how its values are read. */
 export interface ColumnChunk {
@@ -35,14 +36,17 @@ interface Page {
  * Levels and dictionary indices are decoded here: hyparquet, which reads the rest, believes the lengths of runs.
  */
 export function readChunk(chunk: ColumnChunk, spend: Spend): (string | null)[] {
-  const reader = { view: viewOf(chunk.bytes), offset: 0 };
+  let offset = 0;
   const texts: (string | null)[] = [];
   let dictionary: (string | null)[] = [];
   while (texts.length < chunk.rows) {
-    const header = readHeader(reader);
-    const size = checkedSize(header.compressed_page_size, reader.view.byteLength - reader.offset);
-    const bytes = chunk.bytes.subarray(reader.offset, reader.offset + size);
-    reader.offset += size;
+    const { header, length } = readHeader(chunk.bytes, offset);
+    const start = offset + length;
+    const bytes = chunk.bytes.subarray(
+      start,
+      start + checkedSize(header.compressed_page_size, chunk.bytes.length - start),
+    );
+    offset = start + bytes.length;
     if (header.type === "INDEX_PAGE") continue;
     spend(header.uncompressed_page_size);
     if (header.type === "DICTIONARY_PAGE") {
@@ -55,17 +59,10 @@ export function readChunk(chunk: ColumnChunk, spend: Spend): (string | null)[] {
   return texts;
 }
 
-// Longer than any header, and short enough for what hyparquet takes to read a number that never ends.
-const longestHeader = 65536;
-
-function readHeader(reader: { view: DataView<ArrayBuffer>; offset: number }): PageHeader {
-  const { buffer, byteOffset, byteLength } = reader.view;
-  const rest = byteLength - reader.offset;
-  if (rest <= 0) throw new Error("a column ends before its last row");
-  const part = { view: new DataView(buffer, byteOffset + reader.offset, Math.min(rest, longestHeader)), offset: 0 };
-  const header = parquetHeader(part);
-  reader.offset += part.offset;
-  return header;
+function readHeader(chunk: Uint8Array<ArrayBuffer>, from: number): { header: PageHeader; length: number } {
+  if (from === chunk.length) throw new Error("a column ends before its last row");
+  const length = messageLength(chunk, from);
+  return { header: parquetHeader({ view: viewOf(chunk.subarray(from, from + length)), offset: 0 }), length };
 }
 
 function readDictionary(bytes: Uint8Array, header: PageHeader, chunk: ColumnChunk): (string | null)[] {

@@ -53,9 +53,12 @@ export function labelledExamples(table: Table, columns: Columns, target: Target)
   return readExamples(table, { text, label, labels, ...(textPair !== undefined && { textPair }) });
 }
 
-// A checkpoint that never learnt its labels' names calls them LABEL_0, LABEL_1, ...; data calls them 0, 1, ...
+// A checkpoint that never learnt its labels' names calls them LABEL_0, LABEL_1, ...; data calls them 0, 1, ..., or says
+// which names these ids have.
 function labelSet(table: Table, column: string, names: readonly string[]): LabelSet {
   const isUnnamed = names.every((name, id) => name === `LABEL_${id}`);
+  const classNames = table.classNames?.get(column);
+  if (isUnnamed && classNames?.length === names.length) return new LabelSet(classNames);
   const isNumbered = columnOf(table, column).every((value) => /^\d+$/.test(value.trim()));
   return isUnnamed && isNumbered ? LabelSet.numbered(names.length) : new LabelSet(names);
 }

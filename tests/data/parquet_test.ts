@@ -143,6 +143,26 @@ Deno.test("files that are no tables are refused in one line", async () => {
   await readRefused("directory", /cannot be read/);
 });
 
+Deno.test("a footer that would take hyparquet hours, or more memory than there is, is refused at once", async () => {
+  const magic = new TextEncoder().encode("PAR1");
+  const footers: [reason: RegExp, footer: Uint8Array<ArrayBuffer>][] = [
+    [/a number without an end$/, new Uint8Array(2 ** 20).fill(0xFF, 1).fill(0x16, 0, 1)],
+    [/a list longer than the file$/, Uint8Array.of(0x29, 0xFC, 0xFF, 0xFF, 0xFF, 0xFF, 0x07, 0)],
+    [/is too deep$/, new Uint8Array(5000).fill(0x1C)],
+    [/is longer than the file$/, Uint8Array.of(0x18, 0xFF, 0xFF, 0xFF, 0x07, 0)],
+    [/is cut off$/, Uint8Array.of(0x15, 0x02, 0x15, 0x80)],
+    [/the unknown type 13$/, Uint8Array.of(0x1D, 0, 0)],
+    [/damaged or cut off$/, Uint8Array.of(0)],
+  ];
+  for (const [reason, footer] of footers) {
+    const file = new Blob([magic, footer, Uint32Array.of(footer.length), magic]);
+    Deno.writeFileSync(`${folder}/wrong.parquet`, await file.bytes());
+    const started = performance.now();
+    await readRefused("wrong", reason);
+    assert.ok(performance.now() - started < 5000);
+  }
+});
+
 Deno.test("damaged files are read or refused: no crash, no hang, no memory out of proportion", async () => {
   const random = new SeededRandom(5);
   const below = (limit: number): number => Math.floor(random.nextUint32() / 2 ** 32 * limit);

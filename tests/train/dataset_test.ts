@@ -5,6 +5,7 @@ import { columnOf } from "../../src/data/table_column.ts";
 import { discoverLabels } from "../../src/data/labels.ts";
 import { DataError, type FewtuneError, HubError, OptionError } from "../../src/errors.ts";
 import { openDataset } from "../../src/train/dataset.ts";
+import { labelledExamples } from "../../src/train/table_data.ts";
 import { readTableFrom, readTables } from "../../src/train/table_sources.ts";
 import { reviews } from "../cli/tiny_model.ts";
 import { commitTo } from "../hub/server.ts";
@@ -39,6 +40,8 @@ Deno.test("a split is read from all its parts, with the classes in the order of 
     ...["org/reviews (train)", 40, 40, "row"],
   ]);
   assert.deepEqual(discoverLabels(table, "label").names, ["good", "bad"]);
+  const numbered = labelledExamples(table, {}, { labels: ["LABEL_0", "LABEL_1"] });
+  assert.deepEqual(numbered.map(({ label }) => label), expected.map(({ label }) => label === "good" ? 0 : 1));
   assert.throws(() => columnOf(table, "picture"), refusal(DataError, /^org\/reviews \(train\): .* lists or structs$/));
   const hidden = await dataset.readSplit("test");
   assert.throws(
