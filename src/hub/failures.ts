@@ -73,5 +73,5 @@ export function unreachable(endpoint: string, cause: unknown): HubError {
 function detailOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   if (cause.cause !== undefined) return detailOf(cause.cause);
-  return cause.message.replace(/^error sending request .*?\(\S+\): (client error \(\w+\): )?/, "");
+  return cause.message.replace(/^error sending request .*?: client error \(\w+\): /, "");
 }

@@ -61,7 +61,7 @@ export async function request<T>(
 
 /** Tries `attempt` until it succeeds, pausing in between: so often in a row as is patient without `progress` changing. */
 export async function persistently<T>(
-  { endpoint, patience, signal }: HubSettings,
+  { patience, signal }: HubSettings,
   attempt: () => Promise<T>,
   progress: () => number = () => 0,
 ): Promise<T> {
@@ -73,7 +73,7 @@ export async function persistently<T>(
       if (!(error instanceof Passing)) throw error;
       if (progress() !== last) failures = 1;
       last = progress();
-      if (error.wait !== null && error.wait > patience.longestPause) throw tooManyRequests(endpoint, error.wait);
+      if (error.wait !== null && error.wait > patience.longestPause) throw error.reason;
       if (failures >= patience.attempts) throw error.reason;
       await pause(error.wait ?? patience.firstPause * 2 ** (failures - 1), signal);
     }
@@ -174,7 +174,7 @@ export function failure(
   asked: Asked,
   { endpoint, patience }: HubSettings,
 ): HubError | Passing {
-  const wait = retryAfter(headers.get("retry-after"));
+  const wait = waitOf(headers);
   if (status === 429) return new Passing(tooManyRequests(endpoint, wait ?? patience.longestPause), wait);
   // Where large files are kept, an address is good for a while: the hub gives a new one.
   const isExpired = status === 403 && origin !== new URL(endpoint).origin;
@@ -182,10 +182,12 @@ export function failure(
   return status >= 500 || status === 408 || isExpired ? new Passing(reason, wait) : reason;
 }
 
-// The header's value is a number of seconds, or a date (RFC 9110, section 10.2.3).
-function retryAfter(value: string | null): number | null {
-  if (value === null || value.trim() === "") return null;
-  const seconds = Number(value);
-  const wait = Number.isFinite(seconds) ? 1000 * seconds : Date.parse(value) - Date.now();
+// Milliseconds until the hub wants to be asked again. Retry-After is a number of seconds or a date (RFC 9110, section
+// 10.2.3); the hub's own word for it is `RateLimit: "api";r=0;t=55` (draft-ietf-httpapi-ratelimit-headers).
+function waitOf(headers: Headers): number | null {
+  const limit = /;\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d+)/.exec(headers.get("ratelimit") ?? "")?.[1];
+  const value = headers.get("retry-after")?.trim() || limit;
+  if (value === undefined) return null;
+  const wait = /^\d+(\.\d+)?$/.test(value) ? 1000 * Number(value) : Date.parse(value) - Date.now();
   return Number.isFinite(wait) ? Math.max(0, wait) : null;
 }

@@ -17,8 +17,9 @@ function place(...faults: readonly Fault[]): HubPlace {
   return made;
 }
 
-async function fetched({ open }: HubPlace, path = "model.safetensors"): Promise<Uint8Array> {
-  return Deno.readFileSync(await (await open()).fetch(path));
+async function fetched({ open }: HubPlace, path = "model.safetensors", idle = 10_000): Promise<Uint8Array> {
+  const repository = await open({ patience: { firstPause: 1, idle } });
+  return Deno.readFileSync(await repository.fetch(path));
 }
 
 function ranges({ hub }: HubPlace): (string | null)[] {
@@ -104,13 +105,14 @@ Deno.test("what another content left is not gone on with", async () => {
   assert.deepEqual(ranges(made), [null, null]);
 });
 
-Deno.test("a file that changes between its announcement and its download starts anew", async () => {
-  const other = noise(300_000, 2);
-  await using made = place(sometimes(/^GET .*resolve/, 1, () => {
-    made.hub.repositories[0]?.revisions.get("main")?.files.set("model.safetensors", other);
+Deno.test("a file that changes between its announcement and its download starts anew, however often", async () => {
+  const last = noise(300_000, 2);
+  const contents = [noise(300_000, 4), noise(300_000, 3), last];
+  await using made = place(sometimes(/^GET .*resolve/, contents.length, () => {
+    made.hub.repositories[0]?.revisions.get("main")?.files.set("model.safetensors", contents.shift() ?? last);
     return null;
   }));
-  assert.deepEqual(await fetched(made), other);
+  assert.deepEqual(await fetched(made), last);
 });
 
 Deno.test("a server that ignores the range sends the file from its beginning", async () => {
@@ -167,23 +169,26 @@ Deno.test("a server that falls silent counts as dead, one that is slow does not"
       headers: { "content-length": String(content.length) },
     });
   };
+  const [path, idle] = ["model.safetensors", 1000];
   await using made = place(sometimes(fromStorage, 1, silent));
-  assert.deepEqual(await fetched(made), weights);
+  assert.deepEqual(await fetched(made, path, idle), weights);
   assert.deepEqual(ranges(made), [null, "bytes=1000-"]);
 
   const slow: Fault = async (_request, answer) => {
     const content = await (await answer()).bytes();
     let sent = 0;
     const pull = async (controller: ReadableStreamDefaultController): Promise<void> => {
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise((resolve) => setTimeout(resolve, 150));
       controller.enqueue(content.slice(sent, sent += 30_000));
       if (sent >= content.length) controller.close();
     };
     return new Response(new ReadableStream({ pull }), { headers: { "content-length": String(content.length) } });
   };
   await using second = place(sometimes(fromStorage, 1, slow));
-  assert.deepEqual(await fetched(second), weights);
+  const started = performance.now();
+  assert.deepEqual(await fetched(second, path, idle), weights);
   assert.deepEqual(ranges(second), [null]);
+  assert.ok(performance.now() - started > idle);
 });
 
 Deno.test("a server that never answers is given up", async () => {
@@ -209,8 +214,14 @@ Deno.test("too many requests: a short wait is waited for, a long one is said", a
   assert.deepEqual(await fetched(second), weights);
   assert.ok(performance.now() - secondStarted >= 900);
 
-  for (const [value, when] of [["600", "10 minutes"], [date(3600), "60 minutes"], ["90", "90 seconds"]] as const) {
-    await using third = place(sometimes(/^HEAD/, 1, status(429, { "retry-after": value })));
+  const long: readonly [string, string, string][] = [
+    ["retry-after", "600", "10 minutes"],
+    ["retry-after", date(3600), "60 minutes"],
+    ["retry-after", "90", "90 seconds"],
+    ["ratelimit", `"resolvers";r=0;t=240`, "4 minutes"],
+  ];
+  for (const [header, value, when] of long) {
+    await using third = place(sometimes(/^HEAD/, 1, status(429, { [header]: value })));
     const message = new RegExp(`too many requests \\(429\\): try again in ${when}`);
     await assert.rejects(fetched(third), { name: "HubError", status: 429, message });
     assert.equal(third.hub.asked("HEAD").length, 1);
@@ -222,6 +233,16 @@ Deno.test("an address in the storage that has expired is asked for anew", async 
   assert.deepEqual(await fetched(made), weights);
   const [first, second] = made.hub.asked("GET", "storage");
   assert.notEqual(first, second);
+});
+
+Deno.test("a hub that is away for longer than anybody waits is not waited for", async () => {
+  await using made = place(sometimes(/^HEAD/, 1, status(503, { "retry-after": "600" })));
+  await assert.rejects(fetched(made), {
+    name: "HubError",
+    status: 503,
+    message: /in trouble \(503\): try again later/,
+  });
+  assert.equal(made.hub.asked("HEAD").length, 1);
 });
 
 Deno.test("a web page is no file", async () => {

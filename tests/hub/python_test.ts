@@ -77,10 +77,12 @@ Deno.test("while Python fetches a content, Fewtune waits for it", async () => {
   await using made = place();
   const mark = `${made.cacheFolder}/mark`;
   const python = runPython("hub_cache.py", ["hold", made.cacheFolder, sha256(weights), mark]);
-  while (!await exists(`${mark}.held`)) await new Promise((resolve) => setTimeout(resolve, 20));
+  let hasEnded = false;
+  const ended = python.finally(() => hasEnded = true);
+  while (!await exists(`${mark}.held`) && !hasEnded) await new Promise((resolve) => setTimeout(resolve, 20));
   const repository = await made.open();
   assert.ok(!await exists(`${mark}.freed`), "Python has the lock");
   await repository.fetch("model.safetensors");
   assert.ok(await exists(`${mark}.freed`));
-  await python;
+  await ended;
 });

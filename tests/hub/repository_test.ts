@@ -243,7 +243,13 @@ Deno.test("several processes that fetch the same files get them whole", async ()
   await using made = place();
   const large = noise(2_000_000);
   commitTo(made.model, "main", { ...files, "model.safetensors": large });
-  made.hub.faults.push(sometimes(/^GET \/[0-9a-f]{64}$/, 1, changed((content) => content.slice(0, 1_000_000))));
+  const fromStorage = /^GET \/[0-9a-f]{64}$/;
+  // So slow that all of them are there before the first is done.
+  made.hub.faults.push(sometimes(fromStorage, 99, async () => {
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    return null;
+  }));
+  made.hub.faults.push(sometimes(fromStorage, 1, changed((content) => content.slice(0, 1_000_000))));
   const program = `
     import { openRepository } from ${JSON.stringify(new URL("../../src/hub/repository.ts", import.meta.url).href)};
     const repository = await openRepository("model", "org/name");

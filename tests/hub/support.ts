@@ -18,7 +18,7 @@ export interface HubPlace extends AsyncDisposable {
 export function hubPlace(): HubPlace {
   const hub = serveHub();
   const cacheFolder = Deno.makeTempDirSync();
-  const patience = { firstPause: 1, idle: 500 };
+  const patience = { firstPause: 1, idle: 10_000 };
   const options = { endpoint: hub.endpoint, token: "", cacheFolder, offline: false, patience };
   return {
     hub,

@@ -2,6 +2,7 @@
 
     hub_cache.py fetch ENDPOINT CACHE    downloads org/name (all of it) and the dataset org/data (one file)
     hub_cache.py find ENDPOINT CACHE     finds the same without a network, and prints what is there
+    hub_cache.py settings                what it reads from each of the environments on standard input
     hub_cache.py hold CACHE TAG MARK     holds the lock of a content for a second; MARK.held and MARK.freed say when
 """
 
@@ -57,5 +58,22 @@ def hold(cache, tag, mark):
         open(f"{mark}.freed", "w").close()
 
 
+def settings():
+    import importlib
+
+    from huggingface_hub import constants, get_token
+
+    asked = json.load(sys.stdin)
+    found = []
+    for environment in asked["environments"]:
+        for name in asked["names"]:
+            os.environ.pop(name, None)
+        os.environ.update(environment)
+        importlib.reload(constants)
+        read = {"endpoint": constants.ENDPOINT, "token": get_token(), "cacheFolder": constants.HF_HUB_CACHE}
+        found.append({**read, "offline": constants.HF_HUB_OFFLINE})
+    print(json.dumps(found))
+
+
 if __name__ == "__main__":
-    {"fetch": fetch, "find": find, "hold": hold}[sys.argv[1]](*sys.argv[2:])
+    {"fetch": fetch, "find": find, "settings": settings, "hold": hold}[sys.argv[1]](*sys.argv[2:])
