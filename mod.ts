@@ -52,7 +52,7 @@ export { openRepository, type Repository, type RepositoryKind } from "./src/hub/
 export { type EncodedExample, encodeExamples } from "./src/data/encode.ts";
 export { type Example, type ExampleColumns, readExamples } from "./src/data/examples.ts";
 export { discoverLabels, LabelSet } from "./src/data/labels.ts";
-export { readTable, type Table } from "./src/data/table.ts";
+export { type ClassNames, readTable, type Table, type TableOptions } from "./src/data/table.ts";
 export { loadTokenizer, Tokenizer } from "./src/data/tokenizer.ts";
 
 // Selective fine-tuning
@@ -93,6 +93,7 @@ export { saveAdapter } from "./src/methods/save_adapter.ts";
 // Training
 export { AdamW, type AdamWOptions } from "./src/train/adamw.ts";
 export { clipGradNorm } from "./src/train/clip.ts";
+export { type Dataset, openDataset } from "./src/train/dataset.ts";
 export { evaluate, type Metrics, predictLogits, probabilities } from "./src/train/evaluate.ts";
 export type { EvaluationEvent, NoticeEvent, StepEvent, TrainEvent } from "./src/train/events.ts";
 export {
@@ -129,5 +130,6 @@ export {
 } from "./src/train/predictor.ts";
 export { linearSchedule, type ScheduleOptions } from "./src/train/schedule.ts";
 export { type Columns, type Task } from "./src/train/table_data.ts";
+export type { TableSources } from "./src/train/table_sources.ts";
 export { train, type TrainingData, type TrainResult } from "./src/train/train.ts";
 export type { Clipping, TrainOptions } from "./src/train/train_options.ts";

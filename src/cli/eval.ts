@@ -1,7 +1,9 @@
-// `fewtune eval`: the metrics of a fine-tuned model over a table file.
+// `fewtune eval`: the metrics of a fine-tuned model over a table file or a dataset's split.
 
 import { Command, type CommandUnknownOpts } from "npm:@commander-js/extra-typings@15.1.0";
 import { loadPredictor } from "../train/predictor.ts";
+import { readTableFrom } from "../train/table_sources.ts";
+import * as datasetOptions from "./dataset_options.ts";
 import { deviceName, threadCount, wholeNumber } from "./option_values.ts";
 import * as modelOptions from "./model_options.ts";
 import { metricFacts, print, printFacts } from "./output.ts";
@@ -14,7 +16,10 @@ export function evalCommand(): CommandUnknownOpts {
     .description("evaluate a fine-tuned model on a table")
     .addOption(modelOptions.model)
     .addOption(modelOptions.revision)
-    .requiredOption("--data <file>", "table to evaluate on: .tsv, .csv or .jsonl, with named columns")
+    .option("--data <file>", "table to evaluate on: .tsv, .csv, .jsonl or .parquet, with named columns")
+    .addOption(datasetOptions.dataset)
+    .addOption(datasetOptions.revision)
+    .option("--split <split>", "of the dataset, the split to evaluate on (default: validation or the like)")
     .option("--text <column>", "column of the text", "text")
     .option("--text-pair <column>", "column of the second text, where texts come in pairs")
     .option("--label <column>", "column of the label; a language model needs none", "label")
@@ -25,13 +30,16 @@ export function evalCommand(): CommandUnknownOpts {
     .option("--json", "print one JSON object")
     .option("--quiet", "show no progress")
     .action(
-      async ({ model, revision, data, batchSize, maxLength, threads, device, json, quiet = false, ...columns }) => {
+      async ({ model, revision, text, textPair, label, batchSize, maxLength, threads, device, json, ...options }) => {
         await startLibTorch(device, threads);
-        using progress = showTrainingProgress(quiet);
-        using predictor = await loadPredictor(model, { revision, maxLength, device, onProgress: progress.onEvent });
+        using progress = showTrainingProgress(options.quiet ?? false);
+        const hub = { onProgress: progress.onEvent };
+        using predictor = await loadPredictor(model, { revision, maxLength, device, ...hub });
+        const table = await readTableFrom(options, [text, textPair ?? text, label], hub);
         const onProgress = (done: number, total: number): void =>
-          progress.onEvent({ type: "progress", task: `evaluating ${data}`, done, total });
-        const { examples, metrics } = await predictor.evaluateTable(data, columns, { batchSize, onProgress });
+          progress.onEvent({ type: "progress", task: `evaluating ${table.path}`, done, total });
+        const columns = { text, textPair, label };
+        const { examples, metrics } = await predictor.evaluateTable(table, columns, { batchSize, onProgress });
         if (json) print(JSON.stringify({ examples, ...metrics }));
         else printFacts([["examples", String(examples)], ...metricFacts(metrics)]);
       },

@@ -12,6 +12,7 @@ import { report } from "./exit_codes.ts";
 import { write } from "./output.ts";
 import { predictCommand } from "./predict.ts";
 import { profileCommand } from "./profile.ts";
+import { pullCommand } from "./pull.ts";
 import { pushCommand } from "./push.ts";
 import { setupCommand } from "./setup.ts";
 import { trainCommand } from "./train.ts";
@@ -43,6 +44,7 @@ function makeProgram(onVerbose: () => void): CommandUnknownOpts {
     evalCommand(),
     predictCommand(),
     profileCommand(),
+    pullCommand(),
     pushCommand(),
   ];
   for (const command of commands) {

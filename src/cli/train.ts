@@ -1,4 +1,4 @@
-// `fewtune train`: fine-tunes a model on table files.
+// `fewtune train`: fine-tunes a model on table files or on a dataset of the hub.
 
 import { Command, type CommandUnknownOpts, Option } from "npm:@commander-js/extra-typings@15.1.0";
 import { poolings } from "../models/contract.ts";
@@ -6,6 +6,7 @@ import { fineTune, type FineTuneResult } from "../train/fine_tune.ts";
 import { tasks } from "../train/table_data.ts";
 import { clippings } from "../train/train_options.ts";
 import { InterruptedError, type Interrupts, listenToInterrupts } from "./interrupt.ts";
+import * as datasetOptions from "./dataset_options.ts";
 import { deviceName, folderName, positiveNumber, seedNumber, threadCount, wholeNumber } from "./option_values.ts";
 import { mebibytes, metricFacts, printFacts } from "./output.ts";
 import { showSetupProgress } from "./setup_progress.ts";
@@ -19,9 +20,13 @@ export function trainCommand(): CommandUnknownOpts {
     .description("fine-tune a model on a table of texts and labels, or of texts alone")
     .addOption(modelOptions.model)
     .addOption(modelOptions.revision)
-    .requiredOption("--train <file>", "table to train on: .tsv, .csv or .jsonl, with named columns")
+    .option("--train <file>", "table to train on: .tsv, .csv, .jsonl or .parquet, with named columns")
     .requiredOption("--output-dir <dir>", "new folder for the fine-tuned model", folderName)
     .option("--dev <file>", "table to evaluate on after each epoch")
+    .addOption(datasetOptions.dataset)
+    .addOption(datasetOptions.revision)
+    .option("--train-split <split>", "of the dataset, the split to train on (default: train)")
+    .option("--dev-split <split>", "of the dataset, the split to evaluate on (default: validation or the like)")
     .option("--text <column>", "column of the text", "text")
     .option("--text-pair <column>", "column of the second text, where texts come in pairs")
     .option("--label <column>", "column of the label; a language model needs none", "label")

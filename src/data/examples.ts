@@ -2,7 +2,7 @@
 import { DataError } from "../errors.ts";
 import type { LabelSet } from "./labels.ts";
 import type { Table } from "./table.ts";
-import { columnOf } from "./table_column.ts";
+import { columnOf, placeOf } from "./table_column.ts";
 
 /** One example. */
 export interface Example {
@@ -45,9 +45,7 @@ function readLabels(table: Table, { label, labels }: LabelColumn): number[] {
     const read = labels === "regression" ? parseDecimal(value) : labels.idOf(value);
     if (read !== undefined) return read;
     const expected = labels === "regression" ? "a number" : `a known label (${summarize(labels.names)})`;
-    throw new DataError(
-      `${table.path}, line ${table.lines[index]}: the label ${JSON.stringify(value)} is not ${expected}`,
-    );
+    throw new DataError(`${placeOf(table, index)}: the label ${JSON.stringify(value)} is not ${expected}`);
   });
 }
 

@@ -1,7 +1,7 @@
 // The names of a classifier's classes, and the id that each has in the model.
 import { DataError, OptionError } from "../errors.ts";
 import type { Table } from "./table.ts";
-import { columnOf } from "./table_column.ts";
+import { columnOf, placeOf } from "./table_column.ts";
 
 /** Classes in the order of their ids, from 0. */
 export class LabelSet {
@@ -33,18 +33,21 @@ export class LabelSet {
 }
 
 /**
- * The labels that occur in a column: integers in numeric order, anything else in the order of its characters.
+ * The labels of a column: the names of its classes where the table says them, else those that occur, integers in numeric
+ * order, anything else in the order of its characters.
  *
  * @throws {DataError} when the column is missing, a label is empty, or all are the same
  */
 export function discoverLabels(table: Table, column: string): LabelSet {
   const values = columnOf(table, column).map((value) => value.trim());
   const empty = values.indexOf("");
-  if (empty >= 0) throw new DataError(`${table.path}, line ${table.lines[empty]}: ${JSON.stringify(column)} is empty`);
+  if (empty >= 0) throw new DataError(`${placeOf(table, empty)}: ${JSON.stringify(column)} is empty`);
   const names = [...new Set(values)].sort();
   if (names.length === 1) {
     throw new DataError(`${table.path} has only one label, ${JSON.stringify(names[0])}: there is nothing to learn`);
   }
+  const classNames = table.classNames?.get(column);
+  if (classNames) return new LabelSet(classNames);
   return new LabelSet(names.every(isInteger) ? names.sort((a, b) => Number(a) - Number(b)) : names);
 }
 

@@ -1,14 +1,31 @@
-// Tables of text from TSV, CSV and JSONL files: named columns, every row whole, and its line for error messages.
+// Tables of text from TSV, CSV, JSONL and Parquet files: named columns, every row whole, and its line for error messages.
 import { CsvError, parse } from "npm:csv-parse@7.0.3/sync";
 import { DataError } from "../errors.ts";
 
-/** A table read whole. Every row has every column. */
+/** A table read whole. Every row has every column, but for those that are unread. */
 export interface Table {
   readonly path: string;
   readonly columns: readonly string[];
   readonly rows: readonly Readonly<Record<string, string>>[];
-  /** The line of the file, counted from 1, at which each row begins. */
+  /** The line of the file, or where it has none the row, at which each row begins; counted from 1. */
   readonly lines: readonly number[];
+  /** What `lines` counts. Default `line`. */
+  readonly unit?: "line" | "row";
+  /** Columns that are not in the rows, and why: only Parquet has what is no text. */
+  readonly unread?: ReadonlyMap<string, string>;
+  /** Of columns whose values are names of classes, all names in the order of their ids. */
+  readonly classNames?: ClassNames;
+}
+
+/** Names of classes in the order of their ids, by the name of the column that holds them. */
+export type ClassNames = ReadonlyMap<string, readonly string[]>;
+
+/** What is read of a Parquet file; the other formats are read whole. */
+export interface TableOptions {
+  /** The columns to read. Default: all. */
+  readonly columns?: readonly string[] | undefined;
+  /** The class names of columns that the file itself has none for. */
+  readonly classNames?: ClassNames | undefined;
 }
 
 /**
@@ -17,21 +34,36 @@ export interface Table {
  * - `.tsv`: tab-separated with a header, quotes are literal (as in GLUE's files).
  * - `.csv`: comma-separated with a header, quoted as in RFC 4180, fields may hold line breaks.
  * - `.jsonl`: an object a line; its values are strings, numbers or booleans, and every object has the same keys.
+ * - `.parquet`: strings, numbers, booleans, and the class labels of Hugging Face's `datasets` by their names.
  *
- * All are UTF-8, with or without a byte-order mark. Lines end in `\n` or `\r\n` (which becomes `\n` also inside a
+ * All text is UTF-8, with or without a byte-order mark. Lines end in `\n` or `\r\n` (which becomes `\n` also inside a
  * field); blank lines are skipped.
  *
  * @throws {DataError} when the file cannot be read, is empty or has no rows, or a row does not fit the columns
  */
-export async function readTable(path: string): Promise<Table> {
-  const extension = /\.[^./\\]*$/.exec(path)?.[0].toLowerCase() ?? "";
+export async function readTable(path: string, options: TableOptions = {}): Promise<Table> {
+  const extension = extensionOf(path);
+  if (extension === ".parquet") return (await import("./parquet.ts")).readParquet(path, options);
   const read = readers.get(extension);
-  if (!read) throw new DataError(`${path} is not a table that can be read: its name must end in .tsv, .csv or .jsonl`);
+  if (!read) {
+    throw new DataError(
+      `${path} is not a table that can be read: its name must end in .tsv, .csv, .jsonl or .parquet`,
+    );
+  }
   const text = await readText(path);
   if (text.trim() === "") throw new DataError(`${path} is empty`);
   const table = read(text, path);
   if (table.rows.length === 0) throw new DataError(`${path} has a header but no rows`);
   return table;
+}
+
+/** Whether a file's name ends as that of a table. */
+export function isTableName(path: string): boolean {
+  return extensionOf(path) === ".parquet" || readers.has(extensionOf(path));
+}
+
+function extensionOf(path: string): string {
+  return /\.[^./\\]*$/.exec(path)?.[0].toLowerCase() ?? "";
 }
 
 const readers: ReadonlyMap<string, (text: string, path: string) => Table> = new Map([
@@ -103,7 +135,8 @@ function count(record: readonly string[], character: string): number {
   return record.reduce((sum, field) => sum + field.split(character).length - 1, 0);
 }
 
-function requireDistinct(columns: readonly string[], path: string): void {
+/** Throws {@linkcode DataError} when two columns have the same name. */
+export function requireDistinct(columns: readonly string[], path: string): void {
   const repeated = columns.find((column, index) => columns.indexOf(column) !== index);
   if (repeated !== undefined) throw new DataError(`${path} has two columns named ${JSON.stringify(repeated)}`);
 }

@@ -2,7 +2,7 @@
 
 import type { EncodedExample } from "../data/encode.ts";
 import type { Example } from "../data/examples.ts";
-import { readTable, type Table } from "../data/table.ts";
+import type { Table } from "../data/table.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { OptionError } from "../errors.ts";
 import type { Classifier, Target } from "../models/classifier.ts";
@@ -30,21 +30,18 @@ import {
   targetOf,
   type Task,
 } from "./table_data.ts";
+import { type Parts, readTables, type TableSources } from "./table_sources.ts";
 import type { TrainEvent } from "./events.ts";
 import { train, type TrainResult } from "./train.ts";
 import { checkTrainOptions, type TrainOptions } from "./train_options.ts";
 import { trainingRecordName, versions } from "./training_record.ts";
 
 /** What {@linkcode fineTune} fine-tunes, on what, and how. */
-export interface FineTuneOptions extends Omit<TrainOptions, "onEvent" | "k">, MethodOptions {
+export interface FineTuneOptions extends Omit<TrainOptions, "onEvent" | "k">, MethodOptions, TableSources {
   /** The folder of a checkpoint (config.json, model.safetensors and tokenizer.json), else its name on the hub. */
   readonly model: string;
   /** Of a model on the hub: a branch, a tag or a commit. Default `main`. */
   readonly revision?: string | undefined;
-  /** The table files to train on, to evaluate on after each epoch, and to evaluate on at the end. */
-  readonly train: string;
-  readonly dev?: string | undefined;
-  readonly test?: string | undefined;
   readonly columns?: Columns;
   /** Default classification; it has to be said when the labels are numbers with a fraction, and for a language model. */
   readonly task?: Task | undefined;
@@ -89,13 +86,13 @@ export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
 }
 
 /**
- * Fine-tunes a checkpoint on table files and saves the result, with its tokenizer and a `training.json` that says how
+ * Fine-tunes a checkpoint on tables and saves the result, with its tokenizer and a `training.json` that says how
  * it was made: all of it or nothing. With LoRA the result is an adapter, else a model. When the signal is aborted it finishes the step at hand and saves what there is.
  *
  * LibTorch has to be there; call {@linkcode initialize} first to have it installed.
  *
  * @throws {CheckpointError} when the output folder exists or cannot be written, or the model cannot be used
- * @throws {HubError} when the model is neither a folder nor on the hub, or cannot be fetched
+ * @throws {HubError} when the model is neither a folder nor on the hub, or it or the dataset cannot be fetched
  * @throws {DataError} when a table cannot be used
  * @throws {OptionError} when an option has a value that cannot be
  * @throws {TrainingError} when the loss is not a finite number
@@ -117,11 +114,12 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   };
   checkTrainOptions(settings);
   checkOutputFolder(settings.outputDir);
-  const tables = await readTables(options);
-  const target = targetOf(tables.train, columns.label ?? "label", options.task);
+  const { text = "text", textPair = text, label = "label" } = columns;
+  const { seed, device, revision, signal, onEvent: onProgress } = settings;
+  const tables = await readTables(options, [text, textPair, label], { signal, onProgress });
+  const target = targetOf(tables.train, label, options.task);
+  const { pooling = target === "nextToken" ? "each" : "mean" } = settings;
   const examples = mapParts(tables, (table) => labelledExamples(table, columns, target));
-  const { pooling = target === "nextToken" ? "each" : "mean", seed, device, revision, signal } = settings;
-  const onProgress = settings.onEvent;
   const folder = await modelFolder(model, { revision, signal, onProgress });
   const tokenizer = await loadTokenizer(folder);
   await initialize({ device, ...(options.onSetup && { onProgress: options.onSetup }) });
@@ -130,10 +128,13 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   requireVocabulary(classifier, tokenizer, model);
   applyMethod(classifier, method, settings);
   const maxLength = checkedMaxLength(options.maxLength, 256, classifier.model.backbone.maxPositions);
-  const data = await encodeParts(examples, tokenizer, { ...options, maxLength });
+  const names = mapParts(tables, ({ path }) => fileName(path));
+  const data = await encodeParts(examples, tokenizer, { ...options, maxLength, names });
   if (target === "nextToken") checkTexts(tables, data);
   const { metrics: dev, ...training } = await train(classifier, data, settings);
-  const test = data.test && !training.isStopped ? await evaluateTest(classifier, data.test, options) : null;
+  const test = data.test && !training.isStopped
+    ? await evaluateTest(classifier, data.test, { ...options, name: names.test })
+    : null;
   const result = { ...training, dev, test, target, isSaved: training.steps > 0 };
   if (result.isSaved) {
     const record = describe({ ...options, ...settings, pooling, maxLength }, data, result);
@@ -172,16 +173,6 @@ export function selectionSize({ name, isSelective }: Method, k: SelectionSize | 
 
 const parts = ["train", "dev", "test"] as const;
 
-type Parts<Value> = { train: Value; dev?: Value; test?: Value };
-
-async function readTables({ train, dev, test }: FineTuneOptions): Promise<Parts<Table>> {
-  return {
-    train: await readTable(train),
-    ...(dev !== undefined && { dev: await readTable(dev) }),
-    ...(test !== undefined && { test: await readTable(test) }),
-  };
-}
-
 function mapParts<From, To>({ train, dev, test }: Parts<From>, map: (part: From) => To): Parts<To> {
   return { train: map(train), ...(dev && { dev: map(dev) }), ...(test && { test: map(test) }) };
 }
@@ -189,11 +180,11 @@ function mapParts<From, To>({ train, dev, test }: Parts<From>, map: (part: From)
 async function encodeParts(
   examples: Parts<readonly Example[]>,
   tokenizer: Tokenizer,
-  options: FineTuneOptions & { readonly maxLength: number },
+  options: FineTuneOptions & { readonly maxLength: number; readonly names: Parts<string> },
 ): Promise<Parts<EncodedExample[]>> {
   const encoded: Parts<EncodedExample[]> = { train: [] };
   for (const part of parts) {
-    const task = `tokenizing ${fileName(options[part] ?? "")}`;
+    const task = `tokenizing ${options.names[part]}`;
     const onProgress = (done: number, total: number): void =>
       options.onEvent?.({ type: "progress", task, done, total });
     const { maxLength, signal } = options;
@@ -213,9 +204,9 @@ function checkTexts(tables: Parts<Table>, data: Parts<readonly EncodedExample[]>
 async function evaluateTest(
   classifier: Classifier,
   examples: readonly EncodedExample[],
-  { test = "", onEvent, signal }: FineTuneOptions,
+  { name, onEvent, signal }: FineTuneOptions & { readonly name: string | undefined },
 ): Promise<Metrics | null> {
-  const task = `evaluating ${fileName(test)}`;
+  const task = `evaluating ${name}`;
   const onProgress = (done: number, total: number): void => {
     onEvent?.({ type: "progress", task, done, total });
     signal?.throwIfAborted();

@@ -2,7 +2,7 @@
 
 import { type EncodedExample, encodeExamples } from "../data/encode.ts";
 import type { Example } from "../data/examples.ts";
-import { readTable } from "../data/table.ts";
+import { readTable, type Table } from "../data/table.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { Classifier, LabelTarget } from "../models/classifier.ts";
 import { modelFolder } from "../hub/model_folder.ts";
@@ -62,13 +62,17 @@ export class Predictor implements Disposable {
   }
 
   /**
-   * The metrics over a table file whose labels are known, or of a language model over its texts.
+   * The metrics over a table whose labels are known, or of a language model over its texts; or over the file of one.
    *
    * @throws {DataError} when the table cannot be read, lacks a column, or has a label that the model does not know
    */
-  async evaluateTable(path: string, columns: Columns = {}, options: PredictOptions = {}): Promise<TableMetrics> {
+  async evaluateTable(
+    source: string | Table,
+    columns: Columns = {},
+    options: PredictOptions = {},
+  ): Promise<TableMetrics> {
     const { classifier, tokenizer, maxLength } = this;
-    const table = await readTable(path);
+    const table = typeof source === "string" ? await readTable(source) : source;
     const examples = labelledExamples(table, columns, classifier.target);
     const encoded = await encodeInChunks(examples, tokenizer, { maxLength });
     if (classifier.target === "nextToken") requireNextTokensOf(table, encoded);

@@ -4,7 +4,7 @@ import { type EncodedExample, encodeExamples } from "../data/encode.ts";
 import { type Example, readExamples } from "../data/examples.ts";
 import { discoverLabels, LabelSet } from "../data/labels.ts";
 import type { Table } from "../data/table.ts";
-import { columnOf } from "../data/table_column.ts";
+import { columnOf, placeOf } from "../data/table_column.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { OptionError } from "../errors.ts";
 import type { Target } from "../models/classifier.ts";
@@ -70,13 +70,16 @@ export function refusePair(textPair: string | undefined): void {
 }
 
 /** Refuses a table's encoded texts when one has no next token. Throws {@linkcode DataError} with its line. */
-export function requireNextTokensOf({ path, lines }: Table, encoded: readonly EncodedExample[]): void {
-  requireNextTokens(encoded, (index) => `${path}, line ${lines[index]}: the text`);
+export function requireNextTokensOf(table: Table, encoded: readonly EncodedExample[]): void {
+  requireNextTokens(encoded, (index) => `${placeOf(table, index)}: the text`);
 }
 
-// A checkpoint that never learnt its labels' names calls them LABEL_0, LABEL_1, ...; data calls them 0, 1, ...
+// A checkpoint that never learnt its labels' names calls them LABEL_0, LABEL_1, ...; data calls them 0, 1, ..., or says
+// which names these ids have.
 function labelSet(table: Table, column: string, names: readonly string[]): LabelSet {
   const isUnnamed = names.every((name, id) => name === `LABEL_${id}`);
+  const classNames = table.classNames?.get(column);
+  if (isUnnamed && classNames?.length === names.length) return new LabelSet(classNames);
   const isNumbered = columnOf(table, column).every((value) => /^\d+$/.test(value.trim()));
   return isUnnamed && isNumbered ? LabelSet.numbered(names.length) : new LabelSet(names);
 }

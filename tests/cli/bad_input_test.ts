@@ -101,7 +101,7 @@ Deno.test("tables that cannot be used", async () => {
     fail(train({ train: file(name, content), ...changes }), code, line);
   await twoAtATime([
     () => fail(train({ train: "nowhere.csv" }), 1, /nowhere\.csv does not exist/),
-    () => fail(train({ train: file("mails.txt", "x") }), 1, /mails\.txt .*\.tsv, \.csv or \.jsonl/),
+    () => fail(train({ train: file("mails.txt", "x") }), 1, /mails\.txt .*\.tsv, \.csv, \.jsonl or \.parquet/),
     refuse("empty.csv", "", /empty\.csv is empty/),
     refuse("header.tsv", "text\tlabel\n", /header\.tsv has a header but no rows/),
     refuse(

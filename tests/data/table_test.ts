@@ -89,7 +89,11 @@ Deno.test("a file without rows, or that is no table, is refused", async () => {
   }
   await assertRefused("a.tsv", "text\tlabel\n", "has a header but no rows");
   await assertRefused("a.csv", "text,label\r\n\r\n", "has a header but no rows");
-  await assertRefused("a.txt", "a\n1\n", "is not a table that can be read: its name must end in .tsv, .csv or .jsonl");
+  await assertRefused(
+    "a.txt",
+    "a\n1\n",
+    "is not a table that can be read: its name must end in .tsv, .csv, .jsonl or .parquet",
+  );
   await assert.rejects(readTable("/nowhere/x.tsv"), new DataError("/nowhere/x.tsv does not exist"));
   const folder = await Deno.makeTempDir({ suffix: ".csv" });
   await assert.rejects(readTable(folder), /cannot be read: Is a directory/);
