@@ -110,7 +110,7 @@ Deno.test("what is refused, in one line, and nothing written", async () => {
     refuse(["--config", "bert-huge"], /"bert-huge" is not known and no file: known are bert-base, bert-large/),
     refuse(["--config", at("model")], /is not known and no file/),
     refuse(["--config", at("broken.json")], /broken\.json is no JSON/, 1),
-    refuse(["--model", at("nowhere")], /nowhere\/config\.json cannot be read/, 1),
+    refuse(["--model", at("nowhere")], /there is no folder .*\/nowhere, and it is no name of a model/, 1),
     refuse(["--config", config, "--max-length", "65"], /a sequence has 65 tokens, this model takes 1 to 64/),
     refuse(["--config", config, "--svg", at("none/step.svg")], /cannot be written to .*none\/step\.svg: No such file/),
     refuse(["--config", config, "--svg", at("model")], /cannot be written to .*model: it is a folder/),
