@@ -1,10 +1,18 @@
 // Loads a classifier from a folder: a checkpoint, or an adapter together with the checkpoint that is its base.
 
+import { resolve } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { Classifier } from "../models/classifier.ts";
 import { ConfigReader, readJsonObject } from "../models/config.ts";
 import type { SequenceClassifier } from "../models/contract.ts";
-import { loadCheckpoint, type LoadOptions, sameTarget, savedPooling, savedTarget } from "../models/load.ts";
+import {
+  isOutputKey,
+  loadCheckpoint,
+  type LoadOptions,
+  sameTarget,
+  savedPooling,
+  savedTarget,
+} from "../models/load.ts";
 import { architectureOf } from "../models/registry.ts";
 import { checkShapes, list, readParameter } from "../models/read_parameter.ts";
 import { openSafetensors, type SafetensorsFile } from "../models/safetensors.ts";
@@ -37,38 +45,61 @@ export async function loadClassifier(folder: string, options: LoadOptions = {}):
 async function loadAdapted(folder: string, options: LoadOptions): Promise<Classifier> {
   const adapter = readAdapterConfig(`${folder}/${adapterConfigName}`);
   using file = openSafetensors(`${folder}/${adapterWeightsName}`);
-  if (!await exists(`${adapter.base}/config.json`)) {
-    throw new CheckpointError(
-      `${folder}/${adapterConfigName}: there is no checkpoint in ${adapter.base}: ` +
-        `let base_model_name_or_path be the folder of the adapter's base`,
-    );
-  }
-  const base = await loadCheckpoint(adapter.base, { ...options, ...await trainedFor(folder, adapter, options) });
+  const baseFolder = await findBase(folder, adapter);
+  const trained = await exists(`${folder}/config.json`)
+    ? trainedFor(readConfig(folder))
+    : trainedAbove(readConfig(baseFolder), file);
+  refuseOthers(folder, trained, options);
+  const base = await loadCheckpoint(baseFolder, { ...options, ...trained });
   try {
     readLora(base, adapter, file);
     const { model, architecture, config, target } = base;
-    return new Classifier(model, architecture, config, target, [], adapter.base);
+    return new Classifier(model, architecture, config, target, [], baseFolder);
   } catch (error) {
     base[Symbol.dispose]();
     throw error;
   }
 }
 
-// What the adapter's head predicts and reads; an adapter that PEFT saved leaves that to its base.
-async function trainedFor(
-  folder: string,
-  { base }: AdapterConfig,
-  wanted: LoadOptions,
-): Promise<Pick<Required<LoadOptions>, "target" | "pooling">> {
-  const path = await exists(`${folder}/config.json`) ? `${folder}/config.json` : `${base}/config.json`;
-  const config = new ConfigReader(path, readJsonObject(path));
-  const [target, pooling] = [savedTarget(config), savedPooling(config, architectureOf(config))];
-  if (!sameTarget(wanted.target ?? target, target) || (wanted.pooling ?? pooling) !== pooling) {
-    throw new CheckpointError(
-      `${folder} holds an adapter for other labels or another pooling: merge it into its base (mergeLora) and save that`,
-    );
-  }
-  return { target, pooling };
+// The base's folder: as it is named, or seen from the adapter's.
+async function findBase(folder: string, { base }: AdapterConfig): Promise<string> {
+  for (const place of [base, resolve(folder, base)]) if (await exists(`${place}/config.json`)) return place;
+  throw new CheckpointError(
+    `${folder}/${adapterConfigName}: there is no checkpoint in ${base}: ` +
+      `let base_model_name_or_path be the folder of the adapter's base`,
+  );
+}
+
+type Trained = Pick<Required<LoadOptions>, "target" | "pooling">;
+
+function readConfig(folder: string): ConfigReader {
+  return new ConfigReader(`${folder}/config.json`, readJsonObject(`${folder}/config.json`));
+}
+
+// What an adapter of Fewtune's predicts and reads.
+function trainedFor(config: ConfigReader): Trained {
+  return { target: savedTarget(config), pooling: savedPooling(config, architectureOf(config)) };
+}
+
+// What an adapter that PEFT saved predicts and reads: as its base, except that its head may have other outputs.
+function trainedAbove(config: ConfigReader, file: SafetensorsFile): Trained {
+  const { target, pooling } = trainedFor(config);
+  const architecture = architectureOf(config);
+  const last = file.tensors.entries().find(([name]) =>
+    name.endsWith(".weight") && isOutputKey(name.slice(keyPrefix.length), architecture)
+  );
+  const outputs = last?.[1].shape[0];
+  const known = target === "regression" ? 1 : target.labels.length;
+  if (outputs === undefined || outputs === known) return { target, pooling };
+  const labels = Array.from({ length: outputs }, (_, id) => `LABEL_${id}`);
+  return { target: outputs === 1 ? "regression" : { labels }, pooling };
+}
+
+function refuseOthers(folder: string, { target, pooling }: Trained, wanted: LoadOptions): void {
+  if (sameTarget(wanted.target ?? target, target) && (wanted.pooling ?? pooling) === pooling) return;
+  throw new CheckpointError(
+    `${folder} holds an adapter for other labels or another pooling: merge it into its base (mergeLora) and save that`,
+  );
 }
 
 // Puts LoRA where the file has it, and reads it and the head; a part of the head may be the base's.

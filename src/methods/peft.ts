@@ -17,9 +17,10 @@ export const keyPrefix = "base_model.model.";
 
 /** What of an adapter_config.json the loading of an adapter needs. */
 export interface AdapterConfig {
-  /** The folder of the checkpoint that the adapter goes with. */
+  /** The folder of the checkpoint that the adapter goes with, or its name on a hub. */
   readonly base: string;
   readonly rank: number;
+  /** The product counts alpha / rank times. */
   readonly alpha: number;
 }
 
@@ -66,9 +67,9 @@ export function readAdapterConfig(path: string): AdapterConfig {
   const refuse = (name: string, wanted: string): never => {
     throw new CheckpointError(`${path}: ${name} is ${JSON.stringify(fields[name])}, it has to be ${wanted}`);
   };
-  for (const [name, value] of Object.entries(plain)) {
-    if (fields[name] !== undefined && JSON.stringify(fields[name]) !== JSON.stringify(value)) {
-      refuse(name, `${JSON.stringify(value)} to be used here`);
+  for (const [name, ...values] of plain) {
+    if (values.every((value) => JSON.stringify(fields[name] ?? null) !== JSON.stringify(value))) {
+      refuse(name, `${JSON.stringify(values.at(-1))} to be used here`);
     }
   }
   const { peft_type: type, base_model_name_or_path: base, r: rank, lora_alpha: alpha } = fields;
@@ -76,16 +77,25 @@ export function readAdapterConfig(path: string): AdapterConfig {
   if (typeof base !== "string") return refuse("base_model_name_or_path", "the folder of a checkpoint");
   if (typeof rank !== "number" || !Number.isInteger(rank) || rank < 1) return refuse("r", "a whole number above 0");
   if (typeof alpha !== "number" || !(alpha > 0)) return refuse("lora_alpha", "a number above 0");
-  return { base, rank, alpha };
+  return { base, rank, alpha: fields["use_rslora"] === true ? alpha * Math.sqrt(rank) : alpha };
 }
 
-// Fields that change how an adapter is computed, with the values at which it is LoRA as in the paper.
-const plain = {
-  bias: "none",
-  lora_bias: false,
-  fan_in_fan_out: false,
-  use_dora: false,
-  use_rslora: false,
-  rank_pattern: {},
-  alpha_pattern: {},
-};
+// Fields that change what an adapter computes, with the values at which it is LoRA as in the paper. What else an adapter
+// can have shows in its weights, whose keys are then unexpected.
+const plain: readonly (readonly [name: string, ...values: unknown[]])[] = [
+  ["bias", null, "none"],
+  ["lora_bias", null, false],
+  ["fan_in_fan_out", null, false],
+  ["use_dora", null, false],
+  ["use_qalora", null, false],
+  ["use_bdlora", null],
+  ["rank_pattern", null, {}],
+  ["alpha_pattern", null, {}],
+  ["layer_replication", null],
+  ["alora_invocation_tokens", null],
+  ["trainable_token_indices", null],
+  ["target_parameters", null],
+  ["arrow_config", null],
+  ["kasa_config", null],
+  ["monteclora_config", null],
+];

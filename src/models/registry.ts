@@ -10,7 +10,7 @@ const architectures: readonly Architecture[] = [bert, opt];
 
 /** The architecture that a configuration is for. */
 export function architectureOf(config: ConfigReader): Architecture {
-  const modelType = config.text("model_type");
+  const modelType = config.modelType();
   const found = architectures.find((architecture) => architecture.modelType === modelType);
   if (found) return found;
   const known = architectures.map((architecture) => architecture.modelType).join(", ");
