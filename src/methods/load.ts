@@ -15,7 +15,8 @@ import {
 } from "../models/load.ts";
 import { architectureOf } from "../models/registry.ts";
 import { checkShapes, list, readParameter } from "../models/read_parameter.ts";
-import { openSafetensors, type SafetensorsFile } from "../models/safetensors.ts";
+import { openSafetensors } from "../models/safetensors.ts";
+import type { WeightsFile } from "../models/weights_file.ts";
 import { exists } from "../native/cache.ts";
 import { namedLinears } from "../nn/linear.ts";
 import { setTrained } from "../nn/module.ts";
@@ -82,7 +83,7 @@ function trainedFor(config: ConfigReader): Trained {
 }
 
 // What an adapter that PEFT saved predicts and reads: as its base, except that its head may have other outputs.
-function trainedAbove(config: ConfigReader, file: SafetensorsFile): Trained {
+function trainedAbove(config: ConfigReader, file: WeightsFile): Trained {
   const { target, pooling } = trainedFor(config);
   const architecture = architectureOf(config);
   const last = file.tensors.entries().find(([name]) =>
@@ -103,7 +104,7 @@ function refuseOthers(folder: string, { target, pooling }: Trained, wanted: Load
 }
 
 // Puts LoRA where the file has it, and reads it and the head; a part of the head may be the base's.
-function readLora({ model, newKeys }: Classifier, config: AdapterConfig, file: SafetensorsFile): void {
+function readLora({ model, newKeys }: Classifier, config: AdapterConfig, file: WeightsFile): void {
   const names = new Map(file.tensors.keys().map((name) => [name.slice(keyPrefix.length), name]));
   makeLora(model, config, names.keys());
   const own = adapterParameters(model);

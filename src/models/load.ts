@@ -1,4 +1,4 @@
-// Loads a checkpoint: a folder with config.json and model.safetensors, straight into its parameters' memory.
+// Loads a checkpoint: a folder with config.json and weights, straight into its parameters' memory.
 
 import { CheckpointError } from "../errors.ts";
 import { initialize } from "../native/load.ts";
@@ -8,9 +8,10 @@ import { Classifier, createModel, outputsOf, poolingsOf, type Target } from "./c
 import { ConfigReader, readJsonObject } from "./config.ts";
 import type { Architecture, Pooling, SequenceClassifier } from "./contract.ts";
 import { meanHeadKeys, meanHeadOutputKeys } from "./mean_head.ts";
+import { openWeights } from "./open_weights.ts";
 import { checkShapes, list, readParameter } from "./read_parameter.ts";
 import { architectureOf } from "./registry.ts";
-import { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
+import type { WeightsFile } from "./weights_file.ts";
 
 /** How a classifier is loaded. */
 export interface LoadOptions extends ParameterOptions {
@@ -41,7 +42,7 @@ export async function loadCheckpoint(folder: string, options: LoadOptions = {}):
   await initialize({ device: options.device });
   const config = new ConfigReader(`${folder}/config.json`, readJsonObject(`${folder}/config.json`));
   const architecture = architectureOf(config);
-  using file = openSafetensors(`${folder}/model.safetensors`);
+  using file = openWeights(folder);
   const { target: wanted, pooling = savedPooling(config, architecture), seed = 0, ...where } = options;
   const target = wanted ?? savedTarget(config);
   const model = createModel(architecture, config, { numLabels: outputsOf(target), pooling }, where);
@@ -83,7 +84,7 @@ export function sameTarget(a: Target, b: Target): boolean {
 interface Filling {
   readonly model: SequenceClassifier;
   readonly architecture: Architecture;
-  readonly file: SafetensorsFile;
+  readonly file: WeightsFile;
   readonly keepsHead: boolean;
 }
 

@@ -1,8 +1,9 @@
-// Reads a tensor of a safetensors file into a parameter's memory.
+// Reads a tensor of a file of weights into a parameter's memory.
 
 import { CheckpointError } from "../errors.ts";
 import { copy_, type DType, dtypeBytes, empty, narrow, noGrad, scope, type Tensor, view } from "../torch/mod.ts";
-import type { SafetensorsDtype, SafetensorsFile } from "./safetensors.ts";
+import type { SafetensorsDtype } from "./safetensors_header.ts";
+import type { WeightsFile } from "./weights_file.ts";
 
 const dtypes: Readonly<Partial<Record<SafetensorsDtype, DType>>> = {
   F64: "float64",
@@ -18,7 +19,7 @@ const chunkBytes = 1 << 22;
  *
  * @throws {CheckpointError} when the tensor is of a type that no parameter can have
  */
-export function readParameter(file: SafetensorsFile, name: string, parameter: Tensor): void {
+export function readParameter(file: WeightsFile, name: string, parameter: Tensor): void {
   const stored = file.tensors.get(name)?.dtype ?? "F32";
   const dtype = dtypes[stored];
   if (dtype === undefined) {
@@ -28,7 +29,7 @@ export function readParameter(file: SafetensorsFile, name: string, parameter: Te
   else readConverted(file, name, parameter, dtype);
 }
 
-function readConverted(file: SafetensorsFile, name: string, parameter: Tensor, dtype: DType): void {
+function readConverted(file: WeightsFile, name: string, parameter: Tensor, dtype: DType): void {
   const step = chunkBytes / dtypeBytes(dtype);
   for (let from = 0; from < parameter.size; from += step) {
     noGrad(() =>
@@ -47,7 +48,7 @@ function readConverted(file: SafetensorsFile, name: string, parameter: Tensor, d
  * @throws {CheckpointError} when one differs, with its name and both shapes
  */
 export function checkShapes(
-  file: SafetensorsFile,
+  file: WeightsFile,
   sources: ReadonlyMap<string, string>,
   parameters: ReadonlyMap<string, Tensor>,
 ): void {

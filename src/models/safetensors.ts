@@ -8,11 +8,12 @@ import {
   type SafetensorsEntry,
   type SafetensorsHeader,
 } from "./safetensors_header.ts";
+import type { WeightsFile } from "./weights_file.ts";
 
 export type { SafetensorsDtype, SafetensorsEntry } from "./safetensors_header.ts";
 
 /** An open safetensors file, whose header was found to be sound. Dispose it to close the file. */
-export class SafetensorsFile implements Disposable {
+export class SafetensorsFile implements WeightsFile {
   /** The file's path, as it was given. */
   readonly path: string;
   /** The free text that the writer left, such as `{ format: "pt" }`. */

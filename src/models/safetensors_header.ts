@@ -1,5 +1,6 @@
 // The header of a safetensors file: parsed and validated in full before a byte of any tensor is read.
 import { CheckpointError } from "../errors.ts";
+import { findRepeatedKey } from "./repeated_key.ts";
 
 /** Bytes of one element, in the order of alignment that the reference implementation sorts tensors by. */
 export const dtypeSizes = {
@@ -94,38 +95,6 @@ function parseObject(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
   const repeated = findRepeatedKey(text);
   if (repeated !== undefined) fail(`its header has the key ${quoteName(repeated)} twice`);
   return isObject(value) ? value : fail("its header is not a JSON object");
-}
-
-/** `JSON.parse` keeps the last of two equal keys silently, so this walks the (valid) text for them. */
-function findRepeatedKey(json: string): string | undefined {
-  const open: Set<string>[] = [];
-  for (let at = 0; at < json.length; at++) {
-    const character = json[at];
-    if (character === "{") open.push(new Set());
-    else if (character === "}") open.pop();
-    else if (character === '"') {
-      const end = endOfString(json, at);
-      if (isFollowedByColon(json, end)) {
-        const key: string = JSON.parse(json.slice(at, end + 1));
-        if (open.at(-1)?.has(key)) return key;
-        open.at(-1)?.add(key);
-      }
-      at = end;
-    }
-  }
-  return undefined;
-}
-
-function endOfString(json: string, start: number): number {
-  let at = start + 1;
-  while (json[at] !== '"') at += json[at] === "\\" ? 2 : 1;
-  return at;
-}
-
-function isFollowedByColon(json: string, end: number): boolean {
-  let at = end + 1;
-  while (/\s/.test(json[at] ?? "")) at++;
-  return json[at] === ":";
 }
 
 function parseMetadata(value: unknown, fail: Fail): Record<string, string> {
