@@ -18,9 +18,10 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   methods: [...models, "selective"],
   data: [],
   metrics: [],
+  export: [...models, "methods"],
   train: training,
   experiments: [...training, "train"],
-  cli: [...training, "train", "experiments"],
+  cli: [...training, "export", "train", "experiments"],
 };
 const bottom = ["src/errors.ts", "src/version.ts"];
 

@@ -19,6 +19,13 @@ class FewtuneConfig(PretrainedConfig):
 
     model_type = "fewtune"
 
+    def __init__(self, fewtune=None, **fields):
+        fields.pop("model_type", None)
+        self.fewtune = fewtune
+        # What config.json leaves out has the architecture's values.
+        known = AutoConfig.for_model(fewtune["model_type"], **fields).to_dict() if fewtune else {}
+        super().__init__(**known | {"model_type": self.model_type} | fields)
+
     def base(self):
         """The configuration as the base architecture's own."""
         fields = self.to_dict()
