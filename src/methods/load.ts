@@ -112,7 +112,8 @@ function readLora({ model, newKeys }: Classifier, config: AdapterConfig, file: W
   if (unexpected.length > 0) {
     throw new CheckpointError(`${file.path}: unexpected ${list(unexpected.map(([, name]) => name))}`);
   }
-  const missing = [...own.keys()].filter((key) => (isLoraKey(key) || newKeys.includes(key)) && !names.has(key));
+  const needed = [...own.keys().filter(isLoraKey), ...newKeys];
+  const missing = needed.filter((key) => !names.has(key));
   if (missing.length > 0 || own.keys().every((key) => !isLoraKey(key))) {
     throw new CheckpointError(`${file.path} lacks ${list(missing) || "LoRA's weights"}`);
   }

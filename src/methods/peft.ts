@@ -5,7 +5,7 @@
 import { CheckpointError } from "../errors.ts";
 import { readJsonObject } from "../models/config.ts";
 import type { SequenceClassifier } from "../models/contract.ts";
-import { namedLinears } from "../nn/linear.ts";
+import { adaptedLinears, namedLinears } from "../nn/linear.ts";
 import { namedModules } from "../nn/module.ts";
 import { loraLinears } from "./lora.ts";
 
@@ -52,8 +52,9 @@ function targetModules(model: SequenceClassifier): string[] {
   return [...(meant.every((key) => adapted.has(key)) ? names : adapted.keys())];
 }
 
+// The parts of the head that are saved whole: those without LoRA.
 function headModules(model: SequenceClassifier): string[] {
-  const parts = new Set(Object.values(model.head.children ?? {}));
+  const parts = new Set(Object.values(model.head.children ?? {}).filter((part) => adaptedLinears(part).size === 0));
   return [...namedModules(model)].filter(([, module]) => parts.has(module)).map(([key]) => key);
 }
 

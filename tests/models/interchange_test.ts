@@ -19,6 +19,7 @@ import {
   type Target,
   trainedParameters,
 } from "../../mod.ts";
+import { openSafetensors } from "../../src/models/safetensors.ts";
 import { wordPiece } from "../cli/tiny_model.ts";
 import { temporaryFolder } from "../native/fakes.ts";
 import { runPython } from "../support/python.ts";
@@ -130,6 +131,17 @@ async function assertSame(folder: string, found: Found | undefined): Promise<voi
   assert.deepEqual(found.labels, classifier.target === "regression" ? ["LABEL_0"] : classifier.labels, folder);
 }
 
+function contents(folder: string): Map<string, Uint8Array> {
+  using file = openSafetensors(`${folder}/adapter_model.safetensors`);
+  return new Map(
+    [...file.tensors].toSorted().map(([name, { byteLength }]) => {
+      const bytes = new Uint8Array(byteLength);
+      file.readInto(name, bytes);
+      return [name, bytes];
+    }),
+  );
+}
+
 for (const name of Object.keys(configs)) {
   const at = (...parts: string[]): string => join(place.path, name, ...parts);
   const answer = (): Answer => {
@@ -192,6 +204,12 @@ for (const name of Object.keys(configs)) {
       await assertSame(at("theirs", part), answer().theirs[part]);
     });
   }
+
+  Deno.test(`${name}: PEFT's adapter of all linear maps, loaded and saved, has the same tensors to the bit`, async () => {
+    using classifier = await loadClassifier(at("theirs", "all_linear"));
+    saveAdapter(classifier, at("all_linear_again"));
+    assert.deepEqual(contents(at("all_linear_again")), contents(at("theirs", "all_linear")));
+  });
 
   for (const part of ["use_dora", "bias", "rank_pattern", "alpha_pattern", "lora_bias"]) {
     Deno.test(`${name}: an adapter that is computed in another way is refused by what makes it so: ${part}`, async () => {
