@@ -26,20 +26,23 @@ export function copyTokenizer(from: string | null, to: string): void {
 }
 
 /**
- * Lets tokenizer_config.json say which class reads tokenizer.json, where it does not: other programs look for that by
- * the `model_type`, and do not know Fewtune's.
+ * Lets tokenizer_config.json say which class reads tokenizer.json and what it pads with, where it does not: other
+ * programs look for that by the `model_type`, and do not know Fewtune's.
  */
 export function completeTokenizer(folder: string, { config, model }: Classifier): void {
   const found = new Set(Deno.readDirSync(folder).map(({ name }) => name));
   const path = `${folder}/tokenizer_config.json`;
+  if (!found.has("tokenizer.json")) return;
   const fields = found.has("tokenizer_config.json") ? readJsonObject(path) : {};
-  if (!found.has("tokenizer.json") || fields["tokenizer_class"] !== undefined) return;
   const hasTokenTypes = Number(config.fields["type_vocab_size"] ?? 0) > 1;
-  const completed = {
+  const reader = {
     tokenizer_class: "PreTrainedTokenizerFast",
-    ...paddingToken(readJsonObject(`${folder}/tokenizer.json`), config.fields["pad_token_id"]),
     model_max_length: model.backbone.maxPositions,
     model_input_names: ["input_ids", ...(hasTokenTypes ? ["token_type_ids"] : []), "attention_mask"],
+  };
+  const completed = {
+    ...(fields["tokenizer_class"] === undefined && reader),
+    ...paddingToken(readJsonObject(`${folder}/tokenizer.json`), config.fields["pad_token_id"]),
     ...fields,
   };
   Deno.writeTextFileSync(path, JSON.stringify(completed, null, 2) + "\n");

@@ -134,7 +134,7 @@ classify = pipeline("text-classification", model=${JSON.stringify(name)}${trust}
 print(classify("a text"))`;
 }
 
-// The configuration is the adapter's, which has its labels and its head; the weights are the base's.
+// The configuration is the adapter's, which has its labels and its head; the weights are the base's, without its head.
 function withPeft({ name, base, isStandard }: CardFacts): string {
   const trust = isStandard ? "" : ", trust_remote_code=True";
   const folder = JSON.stringify(name);
@@ -142,7 +142,9 @@ function withPeft({ name, base, isStandard }: CardFacts): string {
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 config = AutoConfig.from_pretrained(${folder}${trust})
-base = AutoModelForSequenceClassification.from_pretrained(${JSON.stringify(base)}, config=config${trust})
+base = AutoModelForSequenceClassification.from_pretrained(
+    ${JSON.stringify(base)}, config=config, ignore_mismatched_sizes=True${trust}
+)
 model = PeftModel.from_pretrained(base, ${folder})`;
 }
 
