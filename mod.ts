@@ -23,7 +23,13 @@ export { item, tensorFrom, type TensorOptions, toNumbers, toTypedArray } from ".
 
 // Models
 export { namedParameters, parameterBytes, trainedParameters } from "./src/nn/module.ts";
-export { Classifier, randomClassifier, type RandomClassifierOptions, type Target } from "./src/models/classifier.ts";
+export {
+  Classifier,
+  type LabelTarget,
+  randomClassifier,
+  type RandomClassifierOptions,
+  type Target,
+} from "./src/models/classifier.ts";
 export type {
   Architecture,
   Backbone,

@@ -8,7 +8,14 @@ import type { Architecture, HeadOptions, Pooling, SequenceClassifier } from "./c
 import { architectureOf } from "./registry.ts";
 
 /** What the model predicts: one of the labels, or a number. */
-export type Target = { readonly labels: readonly string[] } | "regression";
+export type Target = LabelTarget | "regression";
+
+/** Labels by id. */
+export interface LabelTarget {
+  readonly labels: readonly string[];
+  /** Whether each label is a question of its own (`multi_label_classification`): such models predict here, no more. */
+  readonly isMultiLabel?: true;
+}
 
 /** A model for sequence classification or regression and what describes it. Dispose it to free its parameters. */
 export class Classifier implements Disposable {
@@ -38,6 +45,19 @@ export interface RandomClassifierOptions extends ParameterOptions {
   readonly target: Target;
   readonly pooling?: Pooling;
   readonly seed?: number;
+}
+
+/**
+ * Refuses what is neither trained nor measured here.
+ *
+ * @throws {OptionError} when each label is a question of its own
+ */
+export function requireOneAnswer(target: Target): void {
+  if (target === "regression" || !target.isMultiLabel) return;
+  throw new OptionError(
+    "the model is for multi_label_classification, which is for predicting alone here: " +
+      "load it with a target of its own (labels of which a text has one, or regression) to train or evaluate it",
+  );
 }
 
 /** The number of outputs that a target needs. Throws {@linkcode OptionError} for fewer than two labels. */

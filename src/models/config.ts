@@ -16,6 +16,20 @@ export class ConfigReader {
     throw this.#unfit(name, "a whole number above 0");
   }
 
+  /** A whole number of at least 1 that divides the one called `multiple`. */
+  divisor(name: string, multiple: string): number {
+    const [value, whole] = [this.count(name), this.count(multiple)];
+    if (whole % value === 0) return value;
+    throw new CheckpointError(`${this.path}: ${multiple} ${whole} is no multiple of ${name} ${value}`);
+  }
+
+  /** The id of a token in the vocabulary. */
+  tokenId(name: string, fallback: number): number {
+    const [value, vocabSize] = [this.number(name, fallback), this.count("vocab_size")];
+    if (Number.isInteger(value) && value >= 0 && value < vocabSize) return value;
+    throw this.#unfit(name, `a token's id below vocab_size, which is ${vocabSize}`);
+  }
+
   number(name: string, fallback: number): number {
     const value = this.fields[name] ?? fallback;
     if (typeof value === "number" && Number.isFinite(value)) return value;
@@ -47,6 +61,16 @@ export class ConfigReader {
     const { model_type: base } = Object(this.fields["fewtune"]) as { readonly model_type?: unknown };
     if (typeof base === "string") return base;
     throw new CheckpointError(`${this.path}: model_type is "fewtune", but fewtune.model_type names no architecture`);
+  }
+
+  /** Refuses other values of fields than these, which they also have when they are missing. */
+  only(supported: Readonly<Record<string, string | number | boolean>>): void {
+    for (const [name, value] of Object.entries(supported)) {
+      const found = this.fields[name] ?? value;
+      if (found === value) continue;
+      const [is, only] = [found, value].map((each) => JSON.stringify(each));
+      throw new CheckpointError(`${this.path}: ${name} ${is} is not supported, only ${only} is`);
+    }
   }
 
   /** The deviation of random weights, under either of its names. */

@@ -72,8 +72,10 @@ export function savedPooling(config: ConfigReader, architecture: Architecture): 
 
 /** What a checkpoint was trained to predict, as its config.json says. */
 export function savedTarget(config: ConfigReader): Target {
-  const labels = config.labels() ?? ["LABEL_0", "LABEL_1"];
-  return config.fields["problem_type"] === "regression" || labels.length === 1 ? "regression" : { labels };
+  const labels = config.labels() ?? Array.from({ length: config.count("num_labels", 2) }, (_, id) => `LABEL_${id}`);
+  const problem = config.fields["problem_type"];
+  if (problem === "regression" || labels.length === 1) return "regression";
+  return { labels, ...(problem === "multi_label_classification" && { isMultiLabel: true }) };
 }
 
 /** Whether two targets have the same labels in the same order. */

@@ -6,12 +6,12 @@ import type { Module, ParameterOptions } from "../nn/module.ts";
 import { type Generator, scope, tanh, type Tensor } from "../torch/mod.ts";
 import type { Backbone, SequenceClassifier } from "./contract.ts";
 
-/** What the head on the mean is made with. */
-export interface MeanHeadShape {
+/** What a head with a hidden layer is made with. */
+export interface HeadShape {
   /** Of what it reads, and of its hidden layer. */
   readonly size: number;
   readonly numLabels: number;
-  /** Before the last map. */
+  /** The probability of its dropout. */
   readonly dropout: number;
 }
 
@@ -21,7 +21,7 @@ class MeanHead implements Module {
   readonly #output: Linear;
   readonly #dropout: Dropout;
 
-  constructor({ size, numLabels, dropout }: MeanHeadShape, options: ParameterOptions) {
+  constructor({ size, numLabels, dropout }: HeadShape, options: ParameterOptions) {
     this.#dense = new Linear(size, size, options);
     this.#output = new Linear(size, numLabels, options);
     this.#dropout = new Dropout(dropout);
@@ -40,7 +40,7 @@ class MeanHead implements Module {
 export function withMeanHead(
   name: string,
   backbone: Backbone,
-  shape: MeanHeadShape,
+  shape: HeadShape,
   options: ParameterOptions,
 ): SequenceClassifier {
   const meanHead = new MeanHead(shape, options);

@@ -8,7 +8,6 @@ import { Linear } from "../nn/linear.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
 import { Projection } from "../nn/projection.ts";
 import { add_, addScalar, type Device, type DType, type Generator, scope, type Tensor } from "../torch/mod.ts";
-import { CheckpointError } from "../errors.ts";
 import type { ConfigReader } from "./config.ts";
 import type {
   Architecture,
@@ -45,29 +44,17 @@ const onlySupported: Readonly<Record<string, boolean | number>> = {
 };
 
 function readConfig(config: ConfigReader): OptConfig {
-  for (const [name, supported] of Object.entries(onlySupported)) {
-    const value = config.fields[name] ?? supported;
-    if (value !== supported) {
-      throw new CheckpointError(
-        `${config.path}: ${name} ${JSON.stringify(value)} is not supported, only ${supported} is`,
-      );
-    }
-  }
-  const [hiddenSize, numAttentionHeads] = [config.count("hidden_size"), config.count("num_attention_heads")];
-  if (hiddenSize % numAttentionHeads !== 0) {
-    throw new CheckpointError(
-      `${config.path}: hidden_size ${hiddenSize} is no multiple of num_attention_heads ${numAttentionHeads}`,
-    );
-  }
+  config.only(onlySupported);
+  const hiddenSize = config.count("hidden_size");
   return {
     vocabSize: config.count("vocab_size"),
     wordEmbedProjDim: config.count("word_embed_proj_dim", hiddenSize),
     hiddenSize,
     ffnDim: config.count("ffn_dim"),
     numHiddenLayers: config.count("num_hidden_layers"),
-    numAttentionHeads,
+    numAttentionHeads: config.divisor("num_attention_heads", "hidden_size"),
     maxPositionEmbeddings: config.count("max_position_embeddings"),
-    padTokenId: config.number("pad_token_id", 1),
+    padTokenId: config.tokenId("pad_token_id", 1),
     dropout: config.probability("dropout", 0.1),
     attentionDropout: config.probability("attention_dropout", 0),
     doLayerNormBefore: config.flag("do_layer_norm_before", true),

@@ -4,9 +4,11 @@ import { CheckpointError } from "../errors.ts";
 import { bert } from "./bert.ts";
 import type { ConfigReader } from "./config.ts";
 import type { Architecture } from "./contract.ts";
+import { distilbert } from "./distilbert.ts";
 import { opt } from "./opt.ts";
+import { roberta, xlmRoberta } from "./roberta.ts";
 
-const architectures: readonly Architecture[] = [bert, opt];
+const architectures: readonly Architecture[] = [bert, roberta, xlmRoberta, distilbert, opt];
 
 /** The architecture that a configuration is for. */
 export function architectureOf(config: ConfigReader): Architecture {

@@ -1,7 +1,7 @@
 // The config.json of a saved model: its architecture's own, or where the head is on the mean that of a model file of ours.
 
 import { version } from "../version.ts";
-import { type Classifier, poolingsOf } from "./classifier.ts";
+import { type Classifier, poolingsOf, type Target } from "./classifier.ts";
 import { ownModelType } from "./config.ts";
 
 /** The file beside config.json by which transformers loads a model with the head on the mean. */
@@ -47,9 +47,14 @@ export function standardConfig({ architecture, config, labels, model, target }: 
     model_type: config.modelType(),
     architectures: [architecture.classifierName],
     dtype: model.backbone.dtype,
-    problem_type: target === "regression" ? "regression" : "single_label_classification",
+    problem_type: problemType(target),
     id2label: Object.fromEntries(names.entries()),
     label2id: Object.fromEntries(names.map((name, id) => [name, id])),
     fewtune: { version, pooling: model.pooling },
   };
+}
+
+function problemType(target: Target): string {
+  if (target === "regression") return "regression";
+  return target.isMultiLabel ? "multi_label_classification" : "single_label_classification";
 }

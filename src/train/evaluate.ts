@@ -4,7 +4,7 @@ import { evaluationBatches, inOriginalOrder } from "../data/batches.ts";
 import { DataError } from "../errors.ts";
 import { accuracy, f1, macroF1, majorityAccuracy, matthews } from "../metrics/classification.ts";
 import { pearson, spearman } from "../metrics/regression.ts";
-import type { Classifier, Target } from "../models/classifier.ts";
+import { type Classifier, type LabelTarget, requireOneAnswer, type Target } from "../models/classifier.ts";
 import { packBatch, packingFor, type Sequence } from "../selective/batch.ts";
 import { forward } from "../selective/forward.ts";
 import { allPositions } from "../selective/positions.ts";
@@ -65,8 +65,9 @@ export function argmax(logits: readonly number[]): number {
   return logits.indexOf(Math.max(...logits));
 }
 
-/** Softmax of logits: the probability of each label. */
-export function probabilities(logits: readonly number[]): number[] {
+/** The probability of each label by its logits: softmax, or of labels that exclude no other the sigmoid of each. */
+export function probabilities(logits: readonly number[], { isMultiLabel }: Partial<LabelTarget> = {}): number[] {
+  if (isMultiLabel) return logits.map((logit) => 1 / (1 + Math.exp(-logit)));
   const highest = Math.max(...logits);
   const weights = logits.map((logit) => Math.exp(logit - highest));
   const sum = weights.reduce((total, weight) => total + weight, 0);
@@ -77,12 +78,14 @@ export function probabilities(logits: readonly number[]): number[] {
  * The task's metrics over labelled examples.
  *
  * @throws {DataError} when there is no example, or one has no label
+ * @throws {OptionError} when each label is a question of its own
  */
 export async function evaluate(
   classifier: Classifier,
   examples: readonly (Sequence & { readonly label?: number })[],
   options: PredictOptions = {},
 ): Promise<Metrics> {
+  requireOneAnswer(classifier.target);
   const labels = labelsOf(examples);
   const logits = await predictLogits(classifier, examples, options);
   const loss = scope(() => item(lossOf(logitTensor(logits, classifier), labels, classifier.target)));

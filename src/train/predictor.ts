@@ -57,9 +57,10 @@ export class Predictor implements Disposable {
   }
 
   #read(logits: readonly number[]): Prediction {
-    if (this.classifier.target === "regression") return { value: logits[0] ?? NaN };
+    const { target } = this.classifier;
+    if (target === "regression") return { value: logits[0] ?? NaN };
     const best = argmax(logits);
-    return { label: this.classifier.labels[best] ?? "", score: probabilities(logits)[best] ?? NaN, logits };
+    return { label: target.labels[best] ?? "", score: probabilities(logits, target)[best] ?? NaN, logits };
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { trainingBatches } from "../data/batches.ts";
 import { SeededRandom } from "../data/prng.ts";
-import type { Classifier } from "../models/classifier.ts";
+import { type Classifier, requireOneAnswer } from "../models/classifier.ts";
 import type { ActivationPlan } from "../selective/peak_estimate.ts";
 import { type Device, memory, releaseMemory, resetPeakMemory } from "../torch/mod.ts";
 import { evaluate, labelsOf, type Metrics } from "./evaluate.ts";
@@ -37,7 +37,7 @@ export interface TrainResult {
  * Fine-tunes a classifier in place by selective fine-tuning (Simoulin et al. 2023): AdamW, linear warm-up and decay.
  * What trains are the parameters that require a gradient: all of a new model, or what a method left.
  *
- * @throws {OptionError} when an option has a value that cannot be
+ * @throws {OptionError} when an option has a value that cannot be, or each label is a question of its own
  * @throws {DataError} when there are no examples, or one has no label
  * @throws {TrainingError} when the loss is not a finite number; the parameters are those before that step
  */
@@ -70,6 +70,7 @@ class Run implements Disposable {
   constructor(classifier: Classifier, data: TrainingData, options: TrainOptions) {
     const { batchSize = 32, epochs = 3, seed = 0 } = options;
     checkTrainOptions(options);
+    requireOneAnswer(classifier.target);
     labelsOf(data.train);
     this.#classifier = classifier;
     this.#data = data;

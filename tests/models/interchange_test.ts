@@ -42,6 +42,20 @@ const configs: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     type_vocab_size: 2,
     initializer_range: 0.2,
   },
+  roberta: {
+    ...size,
+    model_type: "roberta",
+    intermediate_size: 64,
+    max_position_embeddings: 66,
+    type_vocab_size: 1,
+    pad_token_id: 1,
+    initializer_range: 0.2,
+  },
+  distilbert: {
+    ...{ model_type: "distilbert", vocab_size: vocabSize, dim: 32, n_layers: 3, n_heads: 4, hidden_dim: 64 },
+    max_position_embeddings: 64,
+    initializer_range: 0.2,
+  },
   opt: {
     ...size,
     model_type: "opt",

@@ -229,7 +229,7 @@ const refusals: readonly { readonly name: string; readonly changes: Changes; rea
   {
     name: "another architecture",
     changes: { config: { model_type: "t5" } },
-    message: /"t5" is not known.*: bert, opt$/,
+    message: /"t5" is not known.*: bert, roberta, xlm-roberta, distilbert, opt$/,
   },
   { name: "heads that do not divide", changes: { config: { num_attention_heads: 5 } }, message: /32 is no multiple/ },
   { name: "an activation of no name", changes: { config: { hidden_act: "swish9" } }, message: /"swish9" is unknown/ },

@@ -1,0 +1,196 @@
+// An encoder of post-norm layers: BERT's, and of those that differ from it in sizes, keys and where dropout is.
+
+import type { Activation } from "../nn/activation.ts";
+import { Dropout } from "../nn/dropout.ts";
+import { Embedding } from "../nn/embedding.ts";
+import { LayerNorm } from "../nn/layer_norm.ts";
+import { Linear } from "../nn/linear.ts";
+import type { Module, ParameterOptions } from "../nn/module.ts";
+import {
+  add_,
+  addScalar,
+  type Device,
+  type DType,
+  type Generator,
+  mulScalar,
+  scope,
+  type Tensor,
+} from "../torch/mod.ts";
+import type { Backbone, RowInputs, TransformerLayer } from "./contract.ts";
+
+/** The sizes of an encoder, and the probabilities of its dropout. */
+export interface EncoderShape {
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly numHiddenLayers: number;
+  readonly numAttentionHeads: number;
+  /** The width of the feed-forward. */
+  readonly intermediateSize: number;
+  readonly maxPositions: number;
+  /** The row of the first position in the table of positions; that before it, if there is one, is the padding's. */
+  readonly positionOffset: number;
+  /** 0 where tokens have no types; with one, every token is of it. */
+  readonly typeVocabSize: number;
+  readonly padTokenId: number;
+  readonly layerNormEps: number;
+  /** Of the embeddings, and of what the feed-forward gives. */
+  readonly dropout: number;
+  /** Of what attention's output map gives. */
+  readonly attentionOutputDropout: number;
+  /** Of attention's probabilities. */
+  readonly attentionDropout: number;
+  readonly activation: Activation;
+}
+
+/** The parts of a layer that have parameters. */
+export interface LayerParts {
+  readonly query: Linear;
+  readonly key: Linear;
+  readonly value: Linear;
+  readonly attentionOutput: Linear;
+  readonly attentionNorm: LayerNorm;
+  readonly intermediate: Linear;
+  readonly output: Linear;
+  readonly outputNorm: LayerNorm;
+}
+
+/** What a checkpoint calls an encoder's parts. */
+export interface EncoderKeys {
+  /** The module that holds the layers. */
+  readonly encoder: string;
+  /** The parts of a layer under their names. */
+  readonly layer: (parts: LayerParts) => Readonly<Record<string, Module>>;
+}
+
+class Embeddings implements Module {
+  readonly children: Readonly<Record<string, Module>>;
+  readonly #words: Embedding;
+  readonly #positions: Embedding;
+  readonly #tokenTypes: Embedding | null;
+  readonly #norm: LayerNorm;
+  readonly #dropout: Dropout;
+  readonly #positionOffset: number;
+
+  constructor(shape: EncoderShape, options: ParameterOptions) {
+    const { hiddenSize, positionOffset, padTokenId, typeVocabSize } = shape;
+    this.#words = new Embedding(shape.vocabSize, hiddenSize, {
+      ...options,
+      paddingIndex: padTokenId,
+      hasSparseGradient: true,
+    });
+    this.#positions = new Embedding(shape.maxPositions + positionOffset, hiddenSize, {
+      ...options,
+      paddingIndex: positionOffset - 1,
+    });
+    this.#tokenTypes = typeVocabSize > 0 ? new Embedding(typeVocabSize, hiddenSize, options) : null;
+    this.#norm = new LayerNorm(hiddenSize, shape.layerNormEps, options);
+    this.#dropout = new Dropout(shape.dropout);
+    this.#positionOffset = positionOffset;
+    this.children = {
+      word_embeddings: this.#words,
+      position_embeddings: this.#positions,
+      ...(this.#tokenTypes && { token_type_embeddings: this.#tokenTypes }),
+      LayerNorm: this.#norm,
+    };
+  }
+
+  forward(rows: RowInputs, random: Generator | null): Tensor {
+    return scope(() => {
+      const sum = this.#words.forward(rows.inputIds);
+      if (this.#tokenTypes) add_(sum, this.#tokenTypes.forward(this.#typesOf(this.#tokenTypes, rows)));
+      add_(sum, this.#positions.forward(addScalar(rows.positionIds, this.#positionOffset)));
+      return this.#dropout.applyInPlace(this.#norm.forward(sum), random);
+    });
+  }
+
+  // Tokenizers count the texts of a pair even where the model has one type for both.
+  #typesOf({ count }: Embedding, { tokenTypeIds }: RowInputs): Tensor {
+    return count > 1 ? tokenTypeIds : mulScalar(tokenTypeIds, 0);
+  }
+}
+
+class PostNormLayer implements TransformerLayer {
+  readonly children: Readonly<Record<string, Module>>;
+  readonly query: Linear;
+  readonly key: Linear;
+  readonly value: Linear;
+  readonly #parts: LayerParts;
+  readonly #attentionDropout: Dropout;
+  readonly #outputDropout: Dropout;
+  readonly #activation: Activation;
+
+  constructor(shape: EncoderShape, keys: EncoderKeys, options: ParameterOptions) {
+    const { hiddenSize, intermediateSize, layerNormEps } = shape;
+    this.#parts = {
+      query: new Linear(hiddenSize, hiddenSize, options),
+      key: new Linear(hiddenSize, hiddenSize, options),
+      value: new Linear(hiddenSize, hiddenSize, options),
+      attentionOutput: new Linear(hiddenSize, hiddenSize, options),
+      attentionNorm: new LayerNorm(hiddenSize, layerNormEps, options),
+      intermediate: new Linear(hiddenSize, intermediateSize, options),
+      output: new Linear(intermediateSize, hiddenSize, options),
+      outputNorm: new LayerNorm(hiddenSize, layerNormEps, options),
+    };
+    this.query = this.#parts.query;
+    this.key = this.#parts.key;
+    this.value = this.#parts.value;
+    this.#attentionDropout = new Dropout(shape.attentionOutputDropout);
+    this.#outputDropout = new Dropout(shape.dropout);
+    this.#activation = shape.activation;
+    this.children = keys.layer(this.#parts);
+  }
+
+  attentionInput(hidden: Tensor): Tensor {
+    return hidden;
+  }
+
+  afterAttention(hidden: Tensor, context: Tensor, random: Generator | null): Tensor {
+    const { attentionOutput, attentionNorm, intermediate, output, outputNorm } = this.#parts;
+    return scope(() => {
+      const attended = scope(() => {
+        const sum = add_(this.#attentionDropout.applyInPlace(attentionOutput.forward(context), random), hidden);
+        return attentionNorm.forward(sum);
+      });
+      const dense = scope(() => output.forwardActivated(intermediate.forward(attended), this.#activation));
+      return outputNorm.forward(add_(this.#outputDropout.applyInPlace(dense, random), attended));
+    });
+  }
+}
+
+/** The encoder, without a pooler or a head. */
+export class PostNormEncoder implements Backbone {
+  readonly children: Readonly<Record<string, Module>>;
+  readonly hiddenSize: number;
+  readonly numAttentionHeads: number;
+  readonly intermediateSize: number;
+  readonly maxPositions: number;
+  readonly vocabSize: number;
+  readonly device: Device;
+  readonly dtype: DType;
+  readonly attentionDropout: Dropout;
+  readonly isCausal = false;
+  readonly finalNorm = null;
+  readonly layers: readonly TransformerLayer[];
+  readonly embeddings: Module;
+  readonly #embeddings: Embeddings;
+
+  constructor(shape: EncoderShape, keys: EncoderKeys, options: ParameterOptions) {
+    this.hiddenSize = shape.hiddenSize;
+    this.numAttentionHeads = shape.numAttentionHeads;
+    this.intermediateSize = shape.intermediateSize;
+    this.maxPositions = shape.maxPositions;
+    this.vocabSize = shape.vocabSize;
+    this.device = options.device ?? "cpu";
+    this.dtype = options.dtype ?? "float32";
+    this.attentionDropout = new Dropout(shape.attentionDropout);
+    this.#embeddings = new Embeddings(shape, options);
+    this.embeddings = this.#embeddings;
+    this.layers = Array.from({ length: shape.numHiddenLayers }, () => new PostNormLayer(shape, keys, options));
+    const layer = { children: Object.fromEntries(this.layers.entries()) };
+    this.children = { embeddings: this.#embeddings, [keys.encoder]: { children: { layer } } };
+  }
+
+  embed(rows: RowInputs, random: Generator | null): Tensor {
+    return this.#embeddings.forward(rows, random);
+  }
+}
