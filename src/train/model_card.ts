@@ -118,7 +118,7 @@ function loading(facts: CardFacts): string {
     fenced("sh", `fewtune predict --model ${name} "a text"`),
     fenced(
       "ts",
-      `import { loadPredictor } from "./mod.ts"; // Fewtune's\n\n` +
+      `import { loadPredictor } from ${JSON.stringify("./mod.ts")}; // Fewtune's\n\n` +
         `using predictor = await loadPredictor(${folder});\nconst predictions = await predictor.predict(["a text"]);`,
     ),
     ...note,

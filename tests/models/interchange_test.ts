@@ -48,7 +48,7 @@ const configs: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     intermediate_size: 64,
     max_position_embeddings: 66,
     type_vocab_size: 1,
-    pad_token_id: 1,
+    pad_token_id: 0,
     initializer_range: 0.2,
   },
   distilbert: {
@@ -188,7 +188,7 @@ for (const name of Object.keys(configs)) {
   });
 
   Deno.test(`${name}: on its bare base, PEFT refuses an adapter with the head on the mean, which has no standard head`, () => {
-    assert.match(answer().ours.bare, name === "opt" ? /KeyError: .*score\.weight/ : /KeyError: .*classifier\.weight/);
+    assert.match(answer().ours.bare, name === "opt" ? /KeyError: .*\.score\./ : /KeyError: .*\.classifier\./);
   });
 
   Deno.test(`${name}: tokenizer and pipeline of a model with the head on the mean say what Fewtune's predictor says`, async () => {

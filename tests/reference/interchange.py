@@ -132,7 +132,8 @@ def save_theirs(place: Path, sequences: list[dict]) -> dict:
     variants = {
         "list": {},
         "regex": {"target_modules": rf".*\.1\..*\.({'|'.join(targets)})"},
-        "all_linear": {"target_modules": "all-linear"},
+        # PEFT cannot both adapt DistilBERT's pre_classifier and, by the end of its name, save it.
+        "all_linear": {"target_modules": "all-linear", "exclude_modules": ["pre_classifier"]},
         "rank_stabilised": {"use_rslora": True},
         "dropout": {"lora_dropout": 0.5},
         "one_label": {"modules_to_save": ["classifier", "score"]},
