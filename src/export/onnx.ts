@@ -42,7 +42,8 @@ const minutes = 30;
 /**
  * Exports a fine-tuned model: `onnx/model.onnx` (inputs `input_ids`, `attention_mask` and, where the model has them,
  * `token_type_ids`, each `[batch, length]` int64; output `logits`), config.json and the tokenizer's files; all of it or
- * nothing. LoRA is merged into the weights, and the weights are float32.
+ * nothing. LoRA is merged into the weights, and the weights are float32. Any program with ONNX Runtime runs the model; the
+ * classes of transformers.js know encoders alone (BERT, RoBERTa, DistilBERT), so that OPT needs a session of one's own.
  *
  * @throws {SetupError} when the Python cannot be started, or lacks a package: the message says how to install it
  * @throws {CheckpointError} when the model cannot be loaded, the output folder exists or cannot be written, or the
