@@ -90,6 +90,9 @@ export { parseMethod } from "./src/methods/parse.ts";
 export type { MethodOptions } from "./src/methods/registry.ts";
 export { saveAdapter } from "./src/methods/save_adapter.ts";
 
+// Export
+export { exportOnnx, type OnnxOptions, type OnnxResult } from "./src/export/onnx.ts";
+
 // Training
 export { AdamW, type AdamWOptions } from "./src/train/adamw.ts";
 export { clipGradNorm } from "./src/train/clip.ts";

@@ -19,9 +19,10 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   methods: [...models, "hub", "selective"],
   data: [],
   metrics: [],
+  export: [...models, "methods"],
   train: training,
   experiments: [...training, "train"],
-  cli: [...training, "train", "experiments"],
+  cli: [...training, "export", "train", "experiments"],
 };
 const bottom = ["src/errors.ts", "src/version.ts"];
 

@@ -8,6 +8,7 @@ import { version } from "../version.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
+import { exportCommand } from "./export.ts";
 import { report } from "./exit_codes.ts";
 import { write } from "./output.ts";
 import { predictCommand } from "./predict.ts";
@@ -43,6 +44,7 @@ function makeProgram(onVerbose: () => void): CommandUnknownOpts {
     trainCommand(),
     evalCommand(),
     predictCommand(),
+    exportCommand(),
     profileCommand(),
     pullCommand(),
     pushCommand(),

@@ -1,5 +1,6 @@
 // Loads a classifier from a folder: a checkpoint, or an adapter together with the checkpoint that is its base.
 
+import { resolve } from "node:path";
 import { CheckpointError, HubError } from "../errors.ts";
 import { modelFolder } from "../hub/model_folder.ts";
 import type { HubOptions } from "../hub/options.ts";
@@ -7,6 +8,7 @@ import { Classifier } from "../models/classifier.ts";
 import { ConfigReader, readJsonObject } from "../models/config.ts";
 import type { SequenceClassifier } from "../models/contract.ts";
 import {
+  isOutputKey,
   loadCheckpoint,
   type LoadOptions,
   sameTarget,
@@ -55,7 +57,10 @@ async function loadAdapted(folder: string, options: ClassifierOptions): Promise<
   const adapter = readAdapterConfig(`${folder}/${adapterConfigName}`);
   using file = openSafetensors(`${folder}/${adapterWeightsName}`);
   const baseFolder = await folderOfBase(folder, adapter, options);
-  const trained = await trainedFor(folder, baseFolder, adapter, options);
+  const trained = await exists(`${folder}/config.json`)
+    ? trainedFor(readConfig(folder), adapter)
+    : trainedAbove(readConfig(baseFolder), adapter, file);
+  refuseOthers(folder, trained, options);
   const base = await loadCheckpoint(baseFolder, { ...options, ...trained });
   try {
     readLora(base, adapter, file);
@@ -67,8 +72,10 @@ async function loadAdapted(folder: string, options: ClassifierOptions): Promise<
   }
 }
 
+// The base's folder: as it is named, or seen from the adapter's; else it is a name on the hub.
 async function folderOfBase(folder: string, { base, revision }: AdapterConfig, options: HubOptions): Promise<string> {
   try {
+    for (const place of [base, resolve(folder, base)]) if (await exists(`${place}/config.json`)) return place;
     const found = await exists(base) ? base : await modelFolder(base, { ...options, revision });
     if (await exists(`${found}/config.json`)) return found;
     throw new CheckpointError(`there is no checkpoint in ${plainly(found)}`);
@@ -81,24 +88,39 @@ async function folderOfBase(folder: string, { base, revision }: AdapterConfig, o
   }
 }
 
-// What the adapter's head predicts and reads; an adapter that PEFT saved leaves that to its base.
-async function trainedFor(
-  folder: string,
-  base: string,
-  { isClassifier }: AdapterConfig,
-  wanted: LoadOptions,
-): Promise<Pick<Required<LoadOptions>, "target" | "pooling">> {
-  const path = await exists(`${folder}/config.json`) ? `${folder}/config.json` : `${base}/config.json`;
-  const config = new ConfigReader(path, readJsonObject(path));
+type Trained = Pick<Required<LoadOptions>, "target" | "pooling">;
+
+function readConfig(folder: string): ConfigReader {
+  return new ConfigReader(`${folder}/config.json`, readJsonObject(`${folder}/config.json`));
+}
+
+// What an adapter of Fewtune's predicts and reads.
+function trainedFor(config: ConfigReader, { isClassifier }: AdapterConfig): Trained {
   const architecture = architectureOf(config);
   const target = isClassifier ? savedLabels(config) : savedTarget(config, architecture);
-  const pooling = savedPooling(config, architecture, target);
-  if (!sameTarget(wanted.target ?? target, target) || (wanted.pooling ?? pooling) !== pooling) {
-    throw new CheckpointError(
-      `${folder} holds an adapter for other labels or another pooling: merge it into its base (mergeLora) and save that`,
-    );
-  }
-  return { target, pooling };
+  return { target, pooling: savedPooling(config, architecture, target) };
+}
+
+// What an adapter that PEFT saved predicts and reads: as its base, except that its head may have other outputs.
+function trainedAbove(config: ConfigReader, adapter: AdapterConfig, file: WeightsFile): Trained {
+  const { target, pooling } = trainedFor(config, adapter);
+  if (target === "nextToken") return { target, pooling };
+  const architecture = architectureOf(config);
+  const last = file.tensors.entries().find(([name]) =>
+    name.endsWith(".weight") && isOutputKey(name.slice(keyPrefix.length), architecture)
+  );
+  const outputs = last?.[1].shape[0];
+  const known = target === "regression" ? 1 : target.labels.length;
+  if (outputs === undefined || outputs === known) return { target, pooling };
+  const labels = Array.from({ length: outputs }, (_, id) => `LABEL_${id}`);
+  return { target: outputs === 1 ? "regression" : { labels }, pooling };
+}
+
+function refuseOthers(folder: string, { target, pooling }: Trained, wanted: LoadOptions): void {
+  if (sameTarget(wanted.target ?? target, target) && (wanted.pooling ?? pooling) === pooling) return;
+  throw new CheckpointError(
+    `${folder} holds an adapter for other labels or another pooling: merge it into its base (mergeLora) and save that`,
+  );
 }
 
 // Puts LoRA where the file has it, and reads it and the head; a part of the head may be the base's.
@@ -111,7 +133,8 @@ function readLora({ model, newKeys }: Classifier, config: AdapterConfig, file: W
   if (unexpected.length > 0) {
     throw new CheckpointError(`${file.path}: unexpected ${list(unexpected.map(([, name]) => name))}`);
   }
-  const missing = [...own.keys()].filter((key) => (isLoraKey(key) || newKeys.includes(key)) && !names.has(key));
+  const needed = [...own.keys().filter(isLoraKey), ...newKeys];
+  const missing = needed.filter((key) => !names.has(key));
   if (missing.length > 0 || own.keys().every((key) => !isLoraKey(key))) {
     throw new CheckpointError(`${file.path} lacks ${list(missing) || "LoRA's weights"}`);
   }

@@ -86,10 +86,12 @@ export function loraLinears(module: Module): Map<string, { readonly linear: Line
   return new Map(found);
 }
 
-/** What is saved of a model with LoRA, by its keys: the LoRA's parameters and the head's. */
+/** What is saved of a model with LoRA, by its keys: the LoRA's parameters, and the head's where no LoRA stands for them. */
 export function adapterParameters(model: SequenceClassifier): Map<string, Tensor> {
-  const own = [model.head, ...loraLinears(model).values().map(({ lora }) => lora)];
+  const adapted = [...loraLinears(model).values()];
+  const own = [model.head, ...adapted.map(({ lora }) => lora)];
   const saved = new Set(own.flatMap((part) => [...namedParameters(part).values()]));
+  for (const { linear } of adapted) for (const tensor of Object.values(linear.parameters)) saved.delete(tensor);
   return new Map(namedParameters(model).entries().filter(([, tensor]) => saved.has(tensor)));
 }
 

@@ -7,7 +7,7 @@ import { hubModelOf } from "../hub/cache_layout.ts";
 import { readJsonObject } from "../models/config.ts";
 import type { SequenceClassifier } from "../models/contract.ts";
 import { show } from "../models/shown.ts";
-import { namedLinears } from "../nn/linear.ts";
+import { adaptedLinears, namedLinears } from "../nn/linear.ts";
 import { namedModules } from "../nn/module.ts";
 import { loraLinears } from "./lora.ts";
 
@@ -24,6 +24,7 @@ export interface AdapterConfig {
   /** Of a base on the hub. */
   readonly revision: string | undefined;
   readonly rank: number;
+  /** The product counts alpha / rank times. */
   readonly alpha: number;
   /** Whether it says that its head is on whole sequences, whatever its base is. */
   readonly isClassifier: boolean;
@@ -60,8 +61,9 @@ function targetModules(model: SequenceClassifier): string[] {
   return [...(meant.every((key) => adapted.has(key)) ? names : adapted.keys())];
 }
 
+// The parts of the head that are saved whole: those without LoRA.
 function headModules(model: SequenceClassifier): string[] {
-  const parts = new Set(Object.values(model.head.children ?? {}));
+  const parts = new Set(Object.values(model.head.children ?? {}).filter((part) => adaptedLinears(part).size === 0));
   return [...namedModules(model)].filter(([, module]) => parts.has(module)).map(([key]) => key);
 }
 
@@ -75,9 +77,9 @@ export function readAdapterConfig(path: string): AdapterConfig {
   const refuse = (name: string, wanted: string): never => {
     throw new CheckpointError(`${path}: ${name} is ${show(fields[name])}, it has to be ${wanted}`);
   };
-  for (const [name, value] of Object.entries(plain)) {
-    if (fields[name] !== undefined && show(fields[name]) !== show(value)) {
-      refuse(name, `${JSON.stringify(value)} to be used here`);
+  for (const [name, ...values] of plain) {
+    if (values.every((value) => show(fields[name] ?? null) !== show(value))) {
+      refuse(name, `${JSON.stringify(values.at(-1))} to be used here`);
     }
   }
   const { peft_type: type, base_model_name_or_path: base, r: rank, lora_alpha: alpha } = fields;
@@ -86,16 +88,26 @@ export function readAdapterConfig(path: string): AdapterConfig {
   if (typeof rank !== "number" || !Number.isInteger(rank) || rank < 1) return refuse("r", "a whole number above 0");
   if (typeof alpha !== "number" || !(alpha > 0 && alpha < Infinity)) return refuse("lora_alpha", "a number above 0");
   const revision = typeof fields["revision"] === "string" ? fields["revision"] : undefined;
-  return { base, revision, rank, alpha, isClassifier: fields["task_type"] === "SEQ_CLS" };
+  const scaled = fields["use_rslora"] === true ? alpha * Math.sqrt(rank) : alpha;
+  return { base, revision, rank, alpha: scaled, isClassifier: fields["task_type"] === "SEQ_CLS" };
 }
 
-// Fields that change how an adapter is computed, with the values at which it is LoRA as in the paper.
-const plain = {
-  bias: "none",
-  lora_bias: false,
-  fan_in_fan_out: false,
-  use_dora: false,
-  use_rslora: false,
-  rank_pattern: {},
-  alpha_pattern: {},
-};
+// Fields that change what an adapter computes, with the values at which it is LoRA as in the paper. What else an adapter
+// can have shows in its weights, whose keys are then unexpected.
+const plain: readonly (readonly [name: string, ...values: unknown[]])[] = [
+  ["bias", null, "none"],
+  ["lora_bias", null, false],
+  ["fan_in_fan_out", null, false],
+  ["use_dora", null, false],
+  ["use_qalora", null, false],
+  ["use_bdlora", null],
+  ["rank_pattern", null, {}],
+  ["alpha_pattern", null, {}],
+  ["layer_replication", null],
+  ["alora_invocation_tokens", null],
+  ["trainable_token_indices", null],
+  ["target_parameters", null],
+  ["arrow_config", null],
+  ["kasa_config", null],
+  ["monteclora_config", null],
+];

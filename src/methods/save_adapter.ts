@@ -13,8 +13,8 @@ import { adapterConfigName, adapterWeightsName, keyPrefix, peftConfig } from "./
  * `files` (name to content): all of it or nothing. The base's weights are not saved; adapter_config.json names its
  * folder.
  *
- * With the `cls` head, PEFT loads the folder on top of the base. The `mean` head has keys that PEFT does not know, so
- * that it is for Fewtune alone.
+ * With the standard head (`cls`, `last`) PEFT loads the folder on top of the base. With the `mean` head it does so on top
+ * of the base's weights in the model of `modeling_fewtune.py`, which is saved beside the adapter.
  *
  * @throws {OptionError} when the model has no LoRA, or was not loaded from a folder
  * @throws {CheckpointError} when the folder exists or cannot be written

@@ -9,6 +9,9 @@ const maxCount = 2 ** 28;
 const maxLayers = 1000;
 const maxLabels = 100_000;
 
+/** `model_type` of a model whose head no published class has; the architecture's own is in the field `fewtune`. */
+export const ownModelType = "fewtune";
+
 /** The fields of a config.json; a field that is missing or of the wrong kind is a {@linkcode CheckpointError}. */
 export class ConfigReader {
   constructor(readonly path: string, readonly fields: Readonly<Record<string, unknown>>) {}
@@ -70,6 +73,15 @@ export class ConfigReader {
     const value = this.fields[name] ?? fallback;
     if (typeof value === "string") return value;
     throw this.#unfit(name, "text");
+  }
+
+  /** The architecture's name. A model with a head of Fewtune's own keeps it in the field `fewtune`. */
+  modelType(): string {
+    const name = this.text("model_type");
+    if (name !== ownModelType) return name;
+    const { model_type: base } = Object(this.fields["fewtune"]) as { readonly model_type?: unknown };
+    if (typeof base === "string") return base;
+    throw new CheckpointError(`${this.path}: model_type is "fewtune", but fewtune.model_type names no architecture`);
   }
 
   /** Refuses other values of fields than these, which they also have when they are missing. */

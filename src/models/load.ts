@@ -182,7 +182,8 @@ function fallbackKey(key: string, { headFallbacks }: Architecture): string {
   return (headFallbacks[key.slice(0, dot)] ?? key.slice(0, dot)) + key.slice(dot);
 }
 
-function isOutputKey(key: string, { outputKeys = /^classifier\./ }: Architecture): boolean {
+/** Whether a parameter belongs to the last layer of a head, whose outputs are the labels. */
+export function isOutputKey(key: string, { outputKeys = /^classifier\./ }: Architecture): boolean {
   return outputKeys.test(key) || meanHeadOutputKeys.test(key);
 }
 

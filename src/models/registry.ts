@@ -13,7 +13,7 @@ const architectures: readonly Architecture[] = [bert, roberta, xlmRoberta, disti
 
 /** The architecture that a configuration is for. */
 export function architectureOf(config: ConfigReader): Architecture {
-  const modelType = config.text("model_type");
+  const modelType = config.modelType();
   const found = architectures.find((architecture) => architecture.modelType === modelType);
   if (found) return found;
   const known = architectures.map((architecture) => architecture.modelType).join(", ");

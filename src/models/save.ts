@@ -4,22 +4,14 @@ import { OptionError } from "../errors.ts";
 import { adaptedLinears } from "../nn/linear.ts";
 import { namedParameters } from "../nn/module.ts";
 import { type DType, type Tensor, toTypedArray } from "../torch/mod.ts";
-import { version } from "../version.ts";
-import type { Classifier, LabelTarget } from "./classifier.ts";
+import type { Classifier } from "./classifier.ts";
+import modelFile from "./modeling_fewtune.py" with { type: "text" };
 import { writeFolder, writeText } from "./output_folder.ts";
 import type { SafetensorsDtype } from "./safetensors.ts";
 import { type SafetensorsSource, writeSafetensors } from "./safetensors_write.ts";
+import { hasStandardHead, modelFileName, savedConfig } from "./saved_config.ts";
 import { writeShards } from "./shards_write.ts";
-
-const tokenizerFiles = [
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "added_tokens.json",
-  "vocab.txt",
-  "vocab.json",
-  "merges.txt",
-];
+import { completeTokenizer, copyTokenizer } from "./tokenizer_files.ts";
 
 const dtypes: Readonly<Partial<Record<DType, SafetensorsDtype>>> = {
   float64: "F64",
@@ -38,9 +30,10 @@ export interface SaveOptions {
  * Saves config.json, model.safetensors (or its shards and their index), the tokenizer's files of the checkpoint that it
  * came from, and `files` (name to content). They are written to a folder beside it that gets its name at the end.
  *
- * The standard head (`cls`, `last`) saves as an ordinary checkpoint of the architecture. The `mean` head has
- * keys of its own, and config.json says `"fewtune": { "pooling": "mean" }`. A language model saves as one; a tied weight
- * is saved once, under the embeddings' key.
+ * The standard head (`cls`, `last`) saves as an ordinary checkpoint of the architecture, which loads everywhere. A model
+ * with the `mean` head is saved with a model file of its own, `modeling_fewtune.py`, with which transformers loads it
+ * when it is told `trust_remote_code=True`, and refuses it otherwise.
+ * A language model saves as one; a tied weight is saved once, under the embeddings' key.
  *
  * A model with adapters is no ordinary checkpoint: `saveAdapter` saves the adapters alone, and after `mergeLora` the
  * model is saved whole.
@@ -79,13 +72,17 @@ function sourcesOf(parameters: ReadonlyMap<string, Tensor>): SafetensorsSource[]
   }));
 }
 
-/** Writes what goes with the weights: config.json, the files of the tokenizer, and `files` (name to content). */
+/** Writes what goes with the weights: config.json, the model file, the tokenizer's, and `files` (name to content). */
 export function writeCompanions(
   classifier: Classifier,
   folder: string,
   files: Readonly<Record<string, string>>,
 ): void {
   copyTokenizer(classifier.folder, folder);
+  if (!hasStandardHead(classifier)) {
+    completeTokenizer(folder, classifier);
+    writeText(`${folder}/${modelFileName}`, modelFile);
+  }
   writeText(`${folder}/config.json`, JSON.stringify(savedConfig(classifier), null, 2) + "\n");
   for (const [name, content] of Object.entries(files)) writeText(`${folder}/${name}`, content);
 }
@@ -94,39 +91,4 @@ function bytesOf(tensor: Tensor): Uint8Array {
   if (tensor.device === "cpu" && tensor.isContiguous) return tensor.bytes();
   const elements = toTypedArray(tensor);
   return new Uint8Array(elements.buffer, elements.byteOffset, elements.byteLength);
-}
-
-function savedConfig(classifier: Classifier): Record<string, unknown> {
-  const { architecture, config, labels, model, target } = classifier;
-  if (target === "nextToken") return languageModelConfig(classifier);
-  const names = target === "regression" ? ["LABEL_0"] : labels;
-  return {
-    ...config.fields,
-    architectures: [architecture.classifierName],
-    problem_type: problemType(target),
-    id2label: Object.fromEntries(names.entries()),
-    label2id: Object.fromEntries(names.map((name, id) => [name, id])),
-    fewtune: { version, pooling: model.pooling },
-  };
-}
-
-function languageModelConfig({ architecture, config }: Classifier): Record<string, unknown> {
-  const { problem_type: _problem, id2label: _names, label2id: _ids, num_labels: _count, ...fields } = config.fields;
-  return { ...fields, architectures: [architecture.languageModel?.className], fewtune: { version } };
-}
-
-function problemType(target: LabelTarget | "regression"): string {
-  if (target === "regression") return "regression";
-  return target.isMultiLabel ? "multi_label_classification" : "single_label_classification";
-}
-
-function copyTokenizer(from: string | null, to: string): void {
-  if (from === null) return;
-  for (const name of tokenizerFiles) {
-    try {
-      Deno.copyFileSync(`${from}/${name}`, `${to}/${name}`);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-  }
 }

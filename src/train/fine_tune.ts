@@ -1,5 +1,6 @@
 // Fine-tuning from files to a folder: a checkpoint and tables of text in, a fine-tuned checkpoint out.
 
+import { basename } from "node:path";
 import type { EncodedExample } from "../data/encode.ts";
 import type { Example } from "../data/examples.ts";
 import type { Table } from "../data/table.ts";
@@ -16,11 +17,13 @@ import type { MethodOptions } from "../methods/registry.ts";
 import { saveAdapter } from "../methods/save_adapter.ts";
 import { checkOutputFolder } from "../models/output_folder.ts";
 import { saveClassifier } from "../models/save.ts";
+import { hasStandardHead } from "../models/saved_config.ts";
 import { initialize } from "../native/load.ts";
 import type { OnProgress } from "../native/progress.ts";
 import type { SelectionSize } from "../selective/positions.ts";
 import { type Device, threads } from "../torch/mod.ts";
 import { evaluate, type Metrics } from "./evaluate.ts";
+import { modelCard, modelCardName } from "./model_card.ts";
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
 import {
   type Columns,
@@ -34,7 +37,7 @@ import { type Parts, readTables, type TableSources } from "./table_sources.ts";
 import type { TrainEvent } from "./events.ts";
 import { train, type TrainResult } from "./train.ts";
 import { checkTrainOptions, type TrainOptions } from "./train_options.ts";
-import { trainingRecordName, versions } from "./training_record.ts";
+import { trainingRecordName, type Versions, versions } from "./training_record.ts";
 
 /** What {@linkcode fineTune} fine-tunes, on what, and how. */
 export interface FineTuneOptions extends Omit<TrainOptions, "onEvent" | "k">, MethodOptions, TableSources {
@@ -86,8 +89,9 @@ export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
 }
 
 /**
- * Fine-tunes a checkpoint on tables and saves the result, with its tokenizer and a `training.json` that says how
- * it was made: all of it or nothing. With LoRA the result is an adapter, else a model. When the signal is aborted it finishes the step at hand and saves what there is.
+ * Fine-tunes a checkpoint on tables and saves the result, with its tokenizer, a `training.json` that says how it was
+ * made, and a model card (README.md): all of it or nothing. With LoRA the result is an adapter, else a model. When the
+ * signal is aborted it finishes the step at hand and saves what there is.
  *
  * LibTorch has to be there; call {@linkcode initialize} first to have it installed.
  *
@@ -138,8 +142,17 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   const result = { ...training, dev, test, target, isSaved: training.steps > 0 };
   if (result.isSaved) {
     const record = describe({ ...options, ...settings, pooling, maxLength }, data, result);
-    const save = method.weights.saves === "adapter" ? saveAdapter : saveClassifier;
-    save(classifier, settings.outputDir, { [trainingRecordName]: JSON.stringify(record, null, 2) + "\n" });
+    const isAdapter = method.weights.saves === "adapter";
+    const save = isAdapter ? saveAdapter : saveClassifier;
+    save(classifier, settings.outputDir, {
+      [trainingRecordName]: JSON.stringify(record, null, 2) + "\n",
+      [modelCardName]: modelCard({
+        ...record,
+        ...result,
+        ...{ name: basename(settings.outputDir), base: model, isAdapter, isStandard: hasStandardHead(classifier) },
+        ...{ pooling: classifier.model.pooling, method: method.name, settings: shownSettings(record.options) },
+      }),
+    });
   }
   return result;
 }
@@ -223,12 +236,31 @@ function fileName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
+// What of the options a model card shows.
+function shownSettings(options: TrainingRecord["options"]): Record<string, unknown> {
+  const { k, loraRank, loraAlpha, loraTargets, freezeLayers, learningRate, epochs, maxSteps, batchSize } = options;
+  return {
+    ...{ k, loraRank, loraAlpha, loraTargets, freezeLayers, learningRate, epochs, maxSteps, batchSize },
+    ...{ warmupRatio: options.warmupRatio, maxGradNorm: options.maxGradNorm, clipping: options.clipping },
+    ...{ maxLength: options.maxLength, precision: options.precision, seed: options.seed },
+  };
+}
+
+interface TrainingRecord {
+  readonly versions: Versions;
+  readonly options: Omit<FineTuneOptions, "signal">;
+  readonly target: Target;
+  readonly threads: number;
+  readonly examples: Readonly<Record<string, number>>;
+  readonly result: Omit<FineTuneResult, "target">;
+}
+
 // What training.json holds: functions and signals in the options fall out of JSON by themselves.
 function describe(
   { signal: _, ...options }: FineTuneOptions,
   data: Parts<readonly EncodedExample[]>,
   { target, ...result }: FineTuneResult,
-): Record<string, unknown> {
+): TrainingRecord {
   return {
     versions: versions(),
     options,
