@@ -13,7 +13,8 @@ const dtypes: Readonly<Partial<Record<SafetensorsDtype, DType>>> = {
   BF16: "bfloat16",
 };
 
-const chunkBytes = 1 << 22;
+// Converting runs on all threads, which wait for each other at the end of every chunk: few and large ones cost less.
+const chunkBytes = 1 << 23;
 
 /**
  * Fills a parameter: straight into its own memory where the types agree, else by way of a chunk that is converted.
@@ -31,16 +32,19 @@ export function readParameter(file: WeightsFile, name: string, parameter: Tensor
 }
 
 function readConverted(file: WeightsFile, name: string, parameter: Tensor, dtype: DType): void {
-  const step = chunkBytes / dtypeBytes(dtype);
-  for (let from = 0; from < parameter.size; from += step) {
-    noGrad(() =>
-      scope(() => {
-        const chunk = empty([Math.min(step, parameter.size - from)], { dtype });
-        file.readInto(name, chunk.bytes(), from * dtypeBytes(dtype));
-        copy_(narrow(view(parameter, [-1]), 0, from, chunk.size), chunk);
-      })
-    );
-  }
+  const step = Math.min(chunkBytes / dtypeBytes(dtype), parameter.size);
+  noGrad(() =>
+    scope(() => {
+      const [chunk, flat] = [empty([step], { dtype }), view(parameter, [-1])];
+      for (let from = 0; from < parameter.size; from += step) {
+        scope(() => {
+          const part = narrow(chunk, 0, 0, Math.min(step, parameter.size - from));
+          file.readInto(name, part.bytes(), from * dtypeBytes(dtype));
+          copy_(narrow(flat, 0, from, part.size), part);
+        });
+      }
+    })
+  );
 }
 
 /**
