@@ -50,7 +50,9 @@ export function configOf(name: "opt-1.3b" | "tiny"): Readonly<Record<string, unk
 // A model whose memory is never touched takes none.
 function shapesOf(fields: Readonly<Record<string, unknown>>): Map<string, readonly number[]> {
   const config = new ConfigReader("configuration", fields);
-  const model = createModel(architectureOf(config), config, { target: { labels: ["0", "1"] }, pooling: "last" }, { dtype: "float16" });
+  const model = createModel(architectureOf(config), config, { target: { labels: ["0", "1"] }, pooling: "last" }, {
+    dtype: "float16",
+  });
   try {
     return new Map([...namedParameters(model)].map(([name, { shape }]) => [name, shape]));
   } finally {
