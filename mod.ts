@@ -40,7 +40,7 @@ export type {
   TransformerLayer,
 } from "./src/models/contract.ts";
 export type { LoadOptions } from "./src/models/load.ts";
-export { checkOutputFolder } from "./src/models/output_folder.ts";
+export { checkOutputFolder } from "./src/files/output_folder.ts";
 export { saveClassifier, type SaveOptions } from "./src/models/save.ts";
 
 // The hub

@@ -5,7 +5,7 @@ import { modelConfigs } from "../src/experiments/model_configs.ts";
 import { createModel } from "../src/models/classifier.ts";
 import { ConfigReader } from "../src/models/config.ts";
 import { architectureOf } from "../src/models/registry.ts";
-import { writeShards } from "../src/models/shards_write.ts";
+import { writeShards } from "../src/files/shards_write.ts";
 import { disposeModule } from "../src/nn/module.ts";
 
 /** The size of a checkpoint's weights. */

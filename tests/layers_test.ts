@@ -7,13 +7,14 @@ const root = new URL("..", import.meta.url).pathname;
 
 // What each layer may import, besides itself and the files at the bottom, which import nothing.
 const torch = ["native", "torch"];
-const models = [...torch, "nn", "models"];
+const models = [...torch, "nn", "files", "models"];
 const training = [...models, "hub", "selective", "methods", "data", "metrics"];
 const layers: Readonly<Record<string, readonly string[]>> = {
   native: [],
-  hub: ["native"],
+  hub: ["native", "files"],
   torch: ["native"],
   nn: torch,
+  files: [],
   models,
   selective: models,
   methods: [...models, "hub", "selective"],

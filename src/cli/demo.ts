@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, type CommandUnknownOpts } from "npm:@commander-js/extra-typings@15.1.0";
 import { prepareSpamDemo, runSpamDemo, type SpamDemoParts, type SpamDemoResult } from "../experiments/spam_demo.ts";
-import { checkOutputFolder } from "../models/output_folder.ts";
+import { checkOutputFolder } from "../files/output_folder.ts";
 import { loadPredictor } from "../train/predictor.ts";
 import { listenToInterrupts } from "./interrupt.ts";
 import { folderName, threadCount, wholeNumber } from "./option_values.ts";

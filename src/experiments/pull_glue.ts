@@ -5,7 +5,7 @@ import type { Table } from "../data/table.ts";
 import { columnOf, placeOf } from "../data/table_column.ts";
 import { DataError, OptionError } from "../errors.ts";
 import type { HubOptions } from "../hub/options.ts";
-import { writeFolder, writeText } from "../models/output_folder.ts";
+import { writeFolder, writeText } from "../files/output_folder.ts";
 import { exists } from "../native/cache.ts";
 import { openDataset } from "../train/dataset.ts";
 import { glueDataset, type GlueTask, glueTasks } from "./glue_tasks.ts";

@@ -7,7 +7,7 @@ import { CheckpointError, OptionError, SetupError } from "../errors.ts";
 import { loadClassifier } from "../methods/load.ts";
 import { mergeLora } from "../methods/lora.ts";
 import type { Classifier } from "../models/classifier.ts";
-import { checkOutputFolder, writeFolder, writeText } from "../models/output_folder.ts";
+import { checkOutputFolder, writeFolder, writeText } from "../files/output_folder.ts";
 import { saveClassifier } from "../models/save.ts";
 import { standardConfig } from "../models/saved_config.ts";
 import { completeTokenizer, copyTokenizer } from "../models/tokenizer_files.ts";

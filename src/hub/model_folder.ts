@@ -2,6 +2,7 @@
 
 import { dirname } from "node:path";
 import { HubError } from "../errors.ts";
+import { plainly } from "../files/shown.ts";
 import { exists } from "../native/cache.ts";
 import { fetchModel } from "./model_files.ts";
 import { isRepositoryName } from "./names.ts";
@@ -17,10 +18,12 @@ import { openRepository } from "./repository.ts";
 export async function modelFolder(nameOrFolder: string, options: HubOptions = {}): Promise<string> {
   if (await exists(nameOrFolder)) {
     if (options.revision === undefined) return nameOrFolder;
-    throw new HubError(`${nameOrFolder} is a folder, which has no revisions: leave ${options.revision} out`);
+    throw new HubError(`${plainly(nameOrFolder)} is a folder, which has no revisions: leave ${options.revision} out`);
   }
   if (!isRepositoryName(nameOrFolder)) {
-    throw new HubError(`there is no folder ${nameOrFolder}, and it is no name of a model on the hub (org/name)`);
+    throw new HubError(
+      `there is no folder ${plainly(nameOrFolder)}, and it is no name of a model on the hub (org/name)`,
+    );
   }
   try {
     const repository = await openRepository("model", nameOrFolder, options);

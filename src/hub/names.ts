@@ -1,6 +1,7 @@
 // Names that come from outside and become paths: which of them are what they say, and stay where they belong.
 
 import { HubError } from "../errors.ts";
+import { quoteName } from "../files/shown.ts";
 
 const word = /^[A-Za-z0-9_](?:[\w.-]*[A-Za-z0-9_])?$/;
 
@@ -24,13 +25,13 @@ export function isCommit(text: unknown): text is string {
 
 /** Throws {@linkcode HubError} unless `text` can be a repository's name. */
 export function checkRepositoryName(text: string): void {
-  if (!isRepositoryName(text)) throw new HubError(`${JSON.stringify(text)} is no name on the hub: one is org/name`);
+  if (!isRepositoryName(text)) throw new HubError(`${quoteName(text)} is no name on the hub: one is org/name`);
 }
 
 /** Throws {@linkcode HubError} unless `revision` can be a branch, a tag or a commit. */
 export function checkRevision(revision: string): void {
   if (isPathInside(revision)) return;
-  throw new HubError(`${JSON.stringify(revision)} is no revision: give a branch, a tag or a commit`);
+  throw new HubError(`${quoteName(revision)} is no revision: give a branch, a tag or a commit`);
 }
 
 /** A tag of a file's content, as the name of a file. Throws {@linkcode HubError} when it cannot be one. */

@@ -17,10 +17,10 @@ import {
   savedTarget,
 } from "../models/load.ts";
 import { architectureOf } from "../models/registry.ts";
-import { checkShapes, list, readParameter } from "../models/read_parameter.ts";
-import { openSafetensors } from "../models/safetensors.ts";
-import { plainly, show } from "../models/shown.ts";
-import type { WeightsFile } from "../models/weights_file.ts";
+import { checkShapes, readParameter } from "../models/read_parameter.ts";
+import { openSafetensors } from "../files/safetensors.ts";
+import { list, plainly, show } from "../files/shown.ts";
+import type { WeightsFile } from "../files/weights_file.ts";
 import { exists } from "../native/cache.ts";
 import { namedLinears } from "../nn/linear.ts";
 import { setTrained } from "../nn/module.ts";

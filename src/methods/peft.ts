@@ -6,7 +6,7 @@ import { CheckpointError } from "../errors.ts";
 import { hubModelOf } from "../hub/cache_layout.ts";
 import { readJsonObject } from "../models/config.ts";
 import type { SequenceClassifier } from "../models/contract.ts";
-import { show } from "../models/shown.ts";
+import { show } from "../files/shown.ts";
 import { adaptedLinears, namedLinears } from "../nn/linear.ts";
 import { namedModules } from "../nn/module.ts";
 import { loraLinears } from "./lora.ts";

@@ -3,7 +3,7 @@
 import { resolve } from "node:path";
 import { OptionError } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
-import { writeFolder, writeText } from "../models/output_folder.ts";
+import { writeFolder, writeText } from "../files/output_folder.ts";
 import { writeCompanions, writeParameters } from "../models/save.ts";
 import { adapterParameters, loraLinears } from "./lora.ts";
 import { adapterConfigName, adapterWeightsName, keyPrefix, peftConfig } from "./peft.ts";

@@ -2,7 +2,7 @@
 
 import { CheckpointError } from "../errors.ts";
 import { type Activation, activation } from "../nn/activation.ts";
-import { reasonOf, show } from "./shown.ts";
+import { reasonOf, show } from "../files/shown.ts";
 
 // No model has more, and the size of a tensor of two such dimensions can still be counted.
 const maxCount = 2 ** 28;

@@ -8,11 +8,12 @@ import { Classifier, createModel, poolingsOf, type Target } from "./classifier.t
 import { ConfigReader, readJsonObject } from "./config.ts";
 import type { Architecture, Pooling, SequenceClassifier } from "./contract.ts";
 import { meanHeadKeys, meanHeadOutputKeys } from "./mean_head.ts";
-import { openWeights } from "./open_weights.ts";
-import { checkShapes, list, readParameter } from "./read_parameter.ts";
+import { openWeights } from "../files/open_weights.ts";
+import { list } from "../files/shown.ts";
+import { checkShapes, readParameter } from "./read_parameter.ts";
 import { architectureOf } from "./registry.ts";
 import { checkTied } from "./tied_weights.ts";
-import type { WeightsFile } from "./weights_file.ts";
+import type { WeightsFile } from "../files/weights_file.ts";
 
 /** How a classifier is loaded. */
 export interface LoadOptions extends ParameterOptions {

@@ -2,9 +2,9 @@
 
 import { CheckpointError } from "../errors.ts";
 import { copy_, type DType, dtypeBytes, empty, narrow, noGrad, scope, type Tensor, view } from "../torch/mod.ts";
-import type { SafetensorsDtype } from "./safetensors_header.ts";
-import { plainly, show } from "./shown.ts";
-import type { WeightsFile } from "./weights_file.ts";
+import type { SafetensorsDtype } from "../files/safetensors_header.ts";
+import { list, plainly, show } from "../files/shown.ts";
+import type { WeightsFile } from "../files/weights_file.ts";
 
 const dtypes: Readonly<Partial<Record<SafetensorsDtype, DType>>> = {
   F64: "float64",
@@ -63,10 +63,4 @@ export function checkShapes(
     return [`${plainly(name)} is ${show(found)} and not ${show(wanted)}`];
   });
   if (misfits.length > 0) throw new CheckpointError(`${file.path} does not fit its config.json: ${list(misfits)}`);
-}
-
-/** The first few of a list for a message. */
-export function list(items: readonly string[]): string {
-  const shown = items.slice(0, 8).map(plainly).join(", ");
-  return items.length > 8 ? `${shown} and ${items.length - 8} more` : shown;
 }

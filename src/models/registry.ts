@@ -6,7 +6,7 @@ import type { ConfigReader } from "./config.ts";
 import type { Architecture } from "./contract.ts";
 import { distilbert } from "./distilbert.ts";
 import { opt } from "./opt.ts";
-import { quoteName } from "./shown.ts";
+import { quoteName } from "../files/shown.ts";
 import { roberta, xlmRoberta } from "./roberta.ts";
 
 const architectures: readonly Architecture[] = [bert, roberta, xlmRoberta, distilbert, opt];

@@ -6,11 +6,11 @@ import { namedParameters } from "../nn/module.ts";
 import { type DType, type Tensor, toTypedArray } from "../torch/mod.ts";
 import type { Classifier } from "./classifier.ts";
 import modelFile from "./modeling_fewtune.py" with { type: "text" };
-import { writeFolder, writeText } from "./output_folder.ts";
-import type { SafetensorsDtype } from "./safetensors.ts";
-import { type SafetensorsSource, writeSafetensors } from "./safetensors_write.ts";
+import { writeFolder, writeText } from "../files/output_folder.ts";
+import type { SafetensorsDtype } from "../files/safetensors.ts";
+import { type SafetensorsSource, writeSafetensors } from "../files/safetensors_write.ts";
 import { hasStandardHead, modelFileName, savedConfig } from "./saved_config.ts";
-import { writeShards } from "./shards_write.ts";
+import { writeShards } from "../files/shards_write.ts";
 import { completeTokenizer, copyTokenizer } from "./tokenizer_files.ts";
 
 const dtypes: Readonly<Partial<Record<DType, SafetensorsDtype>>> = {

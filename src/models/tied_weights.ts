@@ -1,7 +1,7 @@
 // Tied weights: one parameter that a checkpoint holds under two keys.
 
 import { CheckpointError } from "../errors.ts";
-import type { WeightsFile } from "./weights_file.ts";
+import type { WeightsFile } from "../files/weights_file.ts";
 
 const chunkBytes = 1 << 22;
 

@@ -15,7 +15,7 @@ import type { DownloadEvent } from "../hub/options.ts";
 import { loadClassifier } from "../methods/load.ts";
 import type { MethodOptions } from "../methods/registry.ts";
 import { saveAdapter } from "../methods/save_adapter.ts";
-import { checkOutputFolder } from "../models/output_folder.ts";
+import { checkOutputFolder } from "../files/output_folder.ts";
 import { saveClassifier } from "../models/save.ts";
 import { hasStandardHead } from "../models/saved_config.ts";
 import { initialize } from "../native/load.ts";

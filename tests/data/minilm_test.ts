@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { SetupError } from "../../src/errors.ts";
 import { minilmFolder } from "../../src/experiments/minilm.ts";
-import { openSafetensors } from "../../src/models/safetensors.ts";
+import { openSafetensors } from "../../src/files/safetensors.ts";
 import { cacheFolder } from "../../src/native/cache.ts";
 
 /** Sets variables of the environment while `test` runs with an empty folder. */

@@ -16,7 +16,7 @@ import {
   saveClassifier,
   trainedParameters,
 } from "../../mod.ts";
-import { openSafetensors } from "../../src/models/safetensors.ts";
+import { openSafetensors } from "../../src/files/safetensors.ts";
 import { temporaryFolder } from "../native/fakes.ts";
 import { copyCheckpoint } from "../support/checkpoints.ts";
 import { copyAdapter, loraFixture } from "../support/lora.ts";

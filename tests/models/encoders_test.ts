@@ -9,7 +9,7 @@ import {
   saveClassifier,
   toNumbers,
 } from "../../mod.ts";
-import type { SafetensorsSource } from "../../src/models/safetensors_write.ts";
+import type { SafetensorsSource } from "../../src/files/safetensors_write.ts";
 import { temporaryFolder } from "../native/fakes.ts";
 import { type Changes, copyCheckpoint } from "../support/checkpoints.ts";
 import { assertNothingLeft } from "../support/torch.ts";

@@ -12,12 +12,12 @@ import {
 } from "../../mod.ts";
 import { SeededRandom } from "../../src/data/prng.ts";
 import { CheckpointError, OptionError } from "../../src/errors.ts";
-import { openWeights } from "../../src/models/open_weights.ts";
-import { unpickle } from "../../src/models/pickle.ts";
-import { openSafetensors } from "../../src/models/safetensors.ts";
-import { torchContext } from "../../src/models/torch_tensors.ts";
-import { openTorchWeights } from "../../src/models/torch_weights.ts";
-import type { WeightsFile } from "../../src/models/weights_file.ts";
+import { openWeights } from "../../src/files/open_weights.ts";
+import { unpickle } from "../../src/files/pickle.ts";
+import { openSafetensors } from "../../src/files/safetensors.ts";
+import { torchContext } from "../../src/files/torch_tensors.ts";
+import { openTorchWeights } from "../../src/files/torch_weights.ts";
+import type { WeightsFile } from "../../src/files/weights_file.ts";
 import { temporaryFolder } from "../native/fakes.ts";
 import { jsonMutations, mutations } from "../support/mutate.ts";
 import { runPython } from "../support/python.ts";

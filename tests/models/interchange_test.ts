@@ -19,7 +19,7 @@ import {
   type Target,
   trainedParameters,
 } from "../../mod.ts";
-import { openSafetensors } from "../../src/models/safetensors.ts";
+import { openSafetensors } from "../../src/files/safetensors.ts";
 import { wordPiece } from "../cli/tiny_model.ts";
 import { temporaryFolder } from "../native/fakes.ts";
 import { runPython } from "../support/python.ts";

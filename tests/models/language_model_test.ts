@@ -31,7 +31,7 @@ import {
 import { answersAt, lessonsOf } from "../../src/train/lesson.ts";
 import { temporaryFolder } from "../native/fakes.ts";
 import { assertAgree } from "../support/agreement.ts";
-import type { SafetensorsSource } from "../../src/models/safetensors_write.ts";
+import type { SafetensorsSource } from "../../src/files/safetensors_write.ts";
 import { type Changes, contentsOf, copyCheckpoint } from "../support/checkpoints.ts";
 import { logitsOfSaved, reference, referenceFolder, referenceNumbers } from "../support/language_model.ts";
 import { distance, norm } from "../support/numbers.ts";

@@ -13,7 +13,7 @@ import {
   scope,
   toNumbers,
 } from "../../mod.ts";
-import type { SafetensorsSource } from "../../src/models/safetensors_write.ts";
+import type { SafetensorsSource } from "../../src/files/safetensors_write.ts";
 import { minilmFolder } from "../../src/experiments/minilm.ts";
 import { cacheFolder } from "../../src/native/cache.ts";
 import { temporaryFolder } from "../native/fakes.ts";
@@ -258,7 +258,10 @@ Deno.test("a truncated file and a missing folder are refused, and nothing is lef
   await withCopy({}, async (folder) => {
     Deno.truncateSync(`${folder}/model.safetensors`, 100_000);
     await assert.rejects(loadClassifier(folder), { name: "CheckpointError" });
-    await assert.rejects(loadClassifier(`${folder}/nothing`), { name: "CheckpointError", message: /config\.json/ });
+    await assert.rejects(loadClassifier(`${folder}/nothing`), {
+      name: "HubError",
+      message: /^there is no folder .*nothing/,
+    });
     await assert.rejects(loadClassifier(smallBertFolder, { target: { labels: ["one"] } }), { name: "OptionError" });
   });
 });

@@ -15,7 +15,7 @@ import {
   type Target,
   toNumbers,
 } from "../../mod.ts";
-import { checkOutputFolder } from "../../src/models/output_folder.ts";
+import { checkOutputFolder } from "../../src/files/output_folder.ts";
 import { temporaryFolder } from "../native/fakes.ts";
 import { contentsOf } from "../support/checkpoints.ts";
 import { pack, sequences, smallBertFolder } from "../support/small_bert.ts";

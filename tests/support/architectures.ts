@@ -1,7 +1,7 @@
 // Tiny checkpoints of every architecture that transformers saved, and what it computes with them: made once.
 
 import type { Pooling, Sequence } from "../../mod.ts";
-import { openSafetensors } from "../../src/models/safetensors.ts";
+import { openSafetensors } from "../../src/files/safetensors.ts";
 import { runPython } from "./python.ts";
 
 /** A checkpoint and a choice of positions (null: all), with the reference's logits and loss. */

@@ -1,8 +1,8 @@
 // Copies of checkpoints with something changed: tensors renamed, left out, converted, or fields of the configuration.
 
 import { ops, scope, tensorFrom, toTypedArray } from "../../mod.ts";
-import { openSafetensors, type SafetensorsDtype } from "../../src/models/safetensors.ts";
-import { type SafetensorsSource, writeSafetensors } from "../../src/models/safetensors_write.ts";
+import { openSafetensors, type SafetensorsDtype } from "../../src/files/safetensors.ts";
+import { type SafetensorsSource, writeSafetensors } from "../../src/files/safetensors_write.ts";
 
 /** What is different in the copy. */
 export interface Changes {

@@ -1,7 +1,7 @@
 // The tiny OPTs of tests/reference/language_model.py, which is run when this is loaded, and what it says of them.
 
 import type { Sequence } from "../../mod.ts";
-import { openSafetensors } from "../../src/models/safetensors.ts";
+import { openSafetensors } from "../../src/files/safetensors.ts";
 import { runPython } from "./python.ts";
 
 /** What transformers and PyTorch compute with one of the checkpoints. */

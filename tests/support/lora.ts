@@ -1,7 +1,7 @@
 // The LoRA adapter of the fixtures, that PEFT made for the tiny BERT, and what PEFT computes with it.
 
 import type { Sequence } from "../../mod.ts";
-import { openSafetensors } from "../../src/models/safetensors.ts";
+import { openSafetensors } from "../../src/files/safetensors.ts";
 import { readFixture, smallBertFolder } from "./small_bert.ts";
 
 /** The content of `lora/cases.json`. */

@@ -18,7 +18,7 @@ import {
   type Sequence,
   toNumbers,
 } from "../../mod.ts";
-import { openSafetensors } from "../../src/models/safetensors.ts";
+import { openSafetensors } from "../../src/files/safetensors.ts";
 import { allPositions } from "../../src/selective/positions.ts";
 
 const fixtures = new URL("../fixtures/", import.meta.url).pathname;

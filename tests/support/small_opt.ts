@@ -1,7 +1,7 @@
 // The tiny OPTs of the fixtures: their checkpoints, their sequences, and what transformers computes of them.
 
 import { type Classifier, type DType, loadClassifier, type Sequence } from "../../mod.ts";
-import { openSafetensors } from "../../src/models/safetensors.ts";
+import { openSafetensors } from "../../src/files/safetensors.ts";
 import type { Case } from "./small_bert.ts";
 
 const fixtures = new URL("../fixtures/", import.meta.url).pathname;

@@ -1,9 +1,9 @@
 // Safetensors files: read as Python wrote them, written as Python writes them, and refused when Python refuses them.
 import assert from "node:assert/strict";
 import { CheckpointError } from "../../src/errors.ts";
-import { openSafetensors } from "../../src/models/safetensors.ts";
-import type { SafetensorsDtype } from "../../src/models/safetensors_header.ts";
-import { writeSafetensors } from "../../src/models/safetensors_write.ts";
+import { openSafetensors } from "../../src/files/safetensors.ts";
+import type { SafetensorsDtype } from "../../src/files/safetensors_header.ts";
+import { writeSafetensors } from "../../src/files/safetensors_write.ts";
 import { SeededRandom } from "../../src/data/prng.ts";
 
 const fixtures = new URL("../fixtures/", import.meta.url);

@@ -14,7 +14,7 @@ import {
 } from "../../mod.ts";
 import { bertConfig } from "../../src/experiments/model_configs.ts";
 import { readParameter } from "../../src/models/read_parameter.ts";
-import { openSafetensors } from "../../src/models/safetensors.ts";
+import { openSafetensors } from "../../src/files/safetensors.ts";
 import { parameter } from "../../src/nn/module.ts";
 import { runPython } from "../support/python.ts";
 import { smallBertFolder } from "../support/small_bert.ts";

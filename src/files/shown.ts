@@ -37,3 +37,9 @@ function escaped(json: string): string {
 function cut(text: string): string {
   return text.length > mostCharacters ? `${text.slice(0, mostCharacters - 3)}...` : text;
 }
+
+/** The first few of a list for a message. */
+export function list(items: readonly string[]): string {
+  const shown = items.slice(0, 8).map(plainly).join(", ");
+  return items.length > 8 ? `${shown} and ${items.length - 8} more` : shown;
+}

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { CheckpointError } from "../../src/errors.ts";
-import { openTorchWeights } from "../../src/models/torch_weights.ts";
+import { openTorchWeights } from "../../src/files/torch_weights.ts";
 import { temporaryFolder } from "../native/fakes.ts";
 import { runPython } from "../support/python.ts";
 

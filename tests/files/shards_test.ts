@@ -9,10 +9,10 @@ import {
   resetPeakMemory,
   saveClassifier,
 } from "../../mod.ts";
-import { openSafetensors } from "../../src/models/safetensors.ts";
-import { type SafetensorsSource, writeSafetensors } from "../../src/models/safetensors_write.ts";
-import { openShards } from "../../src/models/shards.ts";
-import { defaultShardBytes, writeShards } from "../../src/models/shards_write.ts";
+import { openSafetensors } from "../../src/files/safetensors.ts";
+import { type SafetensorsSource, writeSafetensors } from "../../src/files/safetensors_write.ts";
+import { openShards } from "../../src/files/shards.ts";
+import { defaultShardBytes, writeShards } from "../../src/files/shards_write.ts";
 import { temporaryFolder } from "../native/fakes.ts";
 import { smallBertFolder } from "../support/small_bert.ts";
 import { assertNothingLeft } from "../support/torch.ts";

@@ -2,7 +2,7 @@
 
 import { dirname } from "node:path";
 import { CheckpointError } from "../errors.ts";
-import { list } from "./read_parameter.ts";
+import { list } from "./shown.ts";
 import { findRepeatedKey } from "./repeated_key.ts";
 import { maxHeaderBytes, quoteName } from "./safetensors_header.ts";
 import type { WeightsEntry, WeightsFile, WeightsOpener } from "./weights_file.ts";
