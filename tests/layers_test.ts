@@ -11,10 +11,10 @@ const models = [...torch, "nn", "files", "models"];
 const training = [...models, "hub", "selective", "methods", "data", "metrics"];
 const layers: Readonly<Record<string, readonly string[]>> = {
   native: [],
+  files: [],
   hub: ["native", "files"],
   torch: ["native"],
   nn: torch,
-  files: [],
   models,
   selective: models,
   methods: [...models, "hub", "selective"],
