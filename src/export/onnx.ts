@@ -48,14 +48,14 @@ const minutes = 30;
  * @throws {SetupError} when the Python cannot be started, or lacks a package: the message says how to install it
  * @throws {CheckpointError} when the model cannot be loaded, the output folder exists or cannot be written, or the
  * exporter fails
- * @throws {OptionError} when the weights are larger than one file of ONNX can be, 2 GiB
+ * @throws {OptionError} for a language model, and when the weights are larger than one file of ONNX can be, 2 GiB
  */
 export async function exportOnnx(options: OnnxOptions): Promise<OnnxResult> {
   const { model, outputDir, python = Deno.env.get("FEWTUNE_PYTHON") || "python3" } = options;
   checkOutputFolder(outputDir);
   using classifier = await loadClassifier(model, { dtype: "float32" });
+  checkExportable(classifier);
   mergeLora(classifier);
-  checkSize(classifier);
   const temporary = Deno.makeTempDirSync({ prefix: "fewtune-export-" });
   try {
     const file = join(temporary, "model.onnx");
@@ -68,7 +68,8 @@ export async function exportOnnx(options: OnnxOptions): Promise<OnnxResult> {
   }
 }
 
-function checkSize({ model }: Classifier): void {
+function checkExportable({ model, target }: Classifier): void {
+  if (target === "nextToken") throw new OptionError("a language model does not export: only classifiers do");
   const bytes = parameterBytes(model);
   if (bytes <= mostBytes) return;
   throw new OptionError(

@@ -19,6 +19,7 @@ import { fail, succeed } from "../cli/run_cli.ts";
 import { writeTinyModel } from "../cli/tiny_model.ts";
 import { temporaryFolder } from "../native/fakes.ts";
 import { runPython, testPython } from "../support/python.ts";
+import { randomLanguageModel } from "../support/random_language_model.ts";
 
 const target = { labels: ["ham", "spam", "other"] };
 
@@ -98,6 +99,14 @@ Deno.test("exported: an adapter with the head on the mean, BERT's standard head,
     await assertLogits(classifier, compared);
   }
   assert.deepEqual(types, { token_type_ids: free });
+});
+
+Deno.test("a language model is refused", async () => {
+  using temporary = temporaryFolder();
+  const [model, outputDir] = [join(temporary.path, "model"), join(temporary.path, "out")];
+  using classifier = randomLanguageModel();
+  saveClassifier(classifier, model);
+  await assert.rejects(exportOnnx({ model, outputDir }), { name: "OptionError", message: /only classifiers do/ });
 });
 
 Deno.test("a Python that lacks packages, or is none, is one line that says what to do, and nothing is left", async () => {
