@@ -82,7 +82,7 @@ Deno.test("a missing or damaged tokenizer is one clear line", async () => {
     await refused(JSON.stringify({ ...sound, model: { ...sound.model, vocab: { a: "x" } } }), /gives "a" the id x/);
     await refused(JSON.stringify({ ...sound, model: { ...sound.model, vocab: {} }, added_tokens: [] }), /empty/);
     await refused(
-      JSON.stringify({ ...sound, model: { ...sound.model, vocab: { a: 0 } }, added_tokens: [] }),
+      JSON.stringify({ ...sound, model: { ...sound.model, vocab: { a: 0 }, merges: [] }, added_tokens: [] }),
       /special/,
     );
     await refused(JSON.stringify({ ...sound, added_tokens: null }), /not a tokenizer that can be used/);
