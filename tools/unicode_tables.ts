@@ -10,6 +10,8 @@ interface Classes {
   accents: Ranges;
   marks: Ranges;
   punctuation: Ranges;
+  words: Ranges;
+  numbers: Ranges;
   reordered: Ranges;
   decomposed: Pairs;
   lowered: Pairs;
@@ -25,6 +27,8 @@ const tables: [name: string, comment: string, ranges: Ranges][] = [
   ["accents", "What BertNormalizer's strip_accents removes after decomposition.", classes.accents],
   ["marks", "What StripAccents removes.", classes.marks],
   ["punctuation", "What BertPreTokenizer and Punctuation split off.", classes.punctuation],
+  ["words", "What a word is made of, for Whitespace and for `single_word`.", classes.words],
+  ["numbers", "What Digits splits off.", classes.numbers],
   [
     "unnormalized",
     "What JavaScript decomposes, composes or reorders, and the Rust implementation does not.",

@@ -1,4 +1,4 @@
-// Tokenizers of every kind, trained on the spot: the same ids and segments as Python's tokenizers on thousands of texts.
+// Tokenizers of every kind, trained on the spot: the same ids and segments as in Python, on thousands of texts and pairs.
 
 import assert from "node:assert/strict";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
@@ -7,10 +7,10 @@ import { runPython } from "../support/python.ts";
 type Case = [text: string, pair: string | null, maxLength: number];
 type Expected = [ids: number[], types: number[] | null];
 
-// The script makes them room for four special tokens.
+// The scripts leave room for four special tokens.
 const shortest = 4;
 
-const names = [
+const trained = [
   "bert_uncased",
   "bert_cased",
   "bert_characters",
@@ -29,6 +29,20 @@ const names = [
   "others_nfc",
 ];
 
+const legacy = [
+  "bert",
+  "bert_cased",
+  "bert_options",
+  "distilbert",
+  "roberta",
+  "roberta_map",
+  "opt",
+  "opt_decoder",
+  "gpt2",
+  "xlm_r",
+  "xlm_r_map",
+];
+
 async function readJson<Content>(path: string): Promise<Content> {
   return JSON.parse(await Deno.readTextFile(path));
 }
@@ -44,25 +58,27 @@ async function assertParity(folder: string, name: string, cases: readonly Case[]
     const isSame = sameNumbers(inputIds, ids) && sameNumbers(tokenTypeIds, types ?? ids.map(() => 0));
     if (!isSame) different.push(JSON.stringify([text, pair, maxLength, ids, inputIds]).slice(0, 1000));
   }
-  assert.equal(
-    different.length,
-    0,
-    `${different.length} of ${cases.length}, such as\n${different.slice(0, 5).join("\n")}`,
-  );
+  const some = different.slice(0, 5).join("\n");
+  assert.equal(different.length, 0, `${different.length} of ${cases.length}, such as\n${some}`);
 }
 
 function sameNumbers(some: readonly number[], others: readonly number[]): boolean {
   return some.length === others.length && some.every((number, index) => number === others[index]);
 }
 
-Deno.test("ids and segments are those of Python's tokenizers on every text, pair and length", async (test) => {
+Deno.test("ids and segments are those of Python, with tokenizer.json and with the files from before it", async (test) => {
   const folder = await Deno.makeTempDir();
+  const older = await Deno.makeTempDir();
   try {
     await runPython("tokenizer_parity.py", [folder]);
+    await runPython("tokenizer_legacy.py", [folder, older]);
     const cases = await readJson<Case[]>(`${folder}/cases.json`);
     assert.ok(cases.length >= 2_500);
-    for (const name of names) await test.step(name, () => assertParity(folder, name, cases));
+    for (const name of trained) await test.step(name, () => assertParity(folder, name, cases));
+    const third = cases.filter((_, index) => index % 3 === 0);
+    for (const name of legacy) await test.step(`older files: ${name}`, () => assertParity(older, name, third));
   } finally {
     await Deno.remove(folder, { recursive: true });
+    await Deno.remove(older, { recursive: true });
   }
 });

@@ -90,7 +90,7 @@ def texts():
 
 
 def corpus():
-    return [*sorted(set(documentation())), *PROSE * 3, *SCRIPTS * 3, *(unicodedata.name(character, "").lower() for character in assigned())][:60_000]
+    return [*sorted(set(documentation())), *PROSE * 3, *SCRIPTS * 3, *(unicodedata.name(character, "").lower() for character in assigned())][:25_000]
 
 
 def cases():

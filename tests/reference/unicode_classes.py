@@ -46,12 +46,22 @@ def is_punctuation(point):
     return len(pre_tokenizers.BertPreTokenizer().pre_tokenize_str("a" + chr(point) + "a")) == 3
 
 
+def is_word(point):
+    return len(pre_tokenizers.Whitespace().pre_tokenize_str("a" + chr(point))) == 1 and not chr(point).isspace()
+
+
+def is_number(point):
+    return len(pre_tokenizers.Digits().pre_tokenize_str("a" + chr(point))) == 2
+
+
 if __name__ == "__main__":
     print(json.dumps({
         "removed": vanish(bert(clean_text=True)),
         "accents": vanish(bert(strip_accents=True)),
         "marks": vanish(normalizers.StripAccents()),
         "punctuation": ranges(is_punctuation),
+        "words": ranges(is_word),
+        "numbers": ranges(is_number),
         "reordered": ranges(reorders),
         "decomposed": changed(normalizers.NFKD()),
         "lowered": changed(normalizers.Lowercase()),

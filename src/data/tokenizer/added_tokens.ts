@@ -2,6 +2,7 @@
 
 import { field, type Fields, fieldsOf, flag, text } from "./fields.ts";
 import type { Normalizer } from "./normalizer.ts";
+import { wordClass } from "./unicode.ts";
 
 /** A part of a text: what lies between added tokens, or one of them. */
 export type Section = { readonly text: string; readonly start: number } | { readonly id: number };
@@ -107,9 +108,8 @@ function longestMatches(contents: readonly string[]): (text: string) => Iterable
   };
 }
 
-const word = "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}]";
-const endsWithWord = new RegExp(`${word}$`, "u");
-const startsWithWord = new RegExp(`^${word}`, "u");
+const endsWithWord = new RegExp(`[${wordClass}]$`, "u");
+const startsWithWord = new RegExp(`^[${wordClass}]`, "u");
 
 function standsAlone(text: string, start: number, end: number): boolean {
   return !endsWithWord.test(text.slice(Math.max(0, start - 2), start)) &&

@@ -2,7 +2,7 @@
 
 import { field, type Fields, fieldsOf, flag, list, text, typeOf } from "./fields.ts";
 import { readPattern } from "./patterns.ts";
-import { punctuationClass, spaceClass } from "./unicode.ts";
+import { numberClass, punctuationClass, spaceClass, wordClass } from "./unicode.ts";
 
 /** A part of a text, and whether the text begins with it. */
 export interface Piece {
@@ -26,22 +26,15 @@ export function readPreTokenizer(section: unknown): PreTokenizer {
     case "WhitespaceSplit":
       return (piece) => cut(piece, spaces, "Removed");
     case "Whitespace":
-      return (piece) =>
-        cut(
-          piece,
-          /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu,
-          "Removed",
-          true,
-        );
+      return (piece) => cut(piece, words, "Removed", true);
     case "Metaspace":
       return metaspace(fields);
     case "ByteLevel":
       return byteLevel(fields);
     case "Punctuation":
-      return cutter(/* at */ new RegExp(`[${punctuationClass}]`, "gu"), fields, "Isolated");
+      return cutter(new RegExp(`[${punctuationClass}]`, "gu"), fields, "Isolated");
     case "Digits":
-      return (piece) =>
-        cut(piece, /\p{N}/gu, flag(fields, "individual_digits", what, false) ? "Isolated" : "Contiguous");
+      return digits(fields);
     case "Split":
       return cutter(readPattern(field(fields, "pattern"), what), fields, "Removed");
     case "Sequence": {
@@ -53,11 +46,18 @@ export function readPreTokenizer(section: unknown): PreTokenizer {
   }
 }
 
-const spaces = new RegExp(`${spaceClass}`, "gu");
+const spaces = new RegExp(spaceClass, "gu");
+const words = new RegExp(`[${wordClass}]+|[^${wordClass}${spaceClass}]+`, "gu");
+const numbers = new RegExp(`[${numberClass}]`, "gu");
 const bertWords = new RegExp(`[${punctuationClass}]|[^${punctuationClass}${spaceClass}]+`, "gu");
 
 function bertPreTokenizer(piece: Piece): readonly Piece[] {
   return cut(piece, bertWords, "Removed", true);
+}
+
+function digits(fields: Fields): PreTokenizer {
+  const behavior = flag(fields, "individual_digits", what, false) ? "Isolated" : "Contiguous";
+  return (piece) => cut(piece, numbers, behavior);
 }
 
 /** What becomes of what a pattern matches: the names are those of the Rust implementation. */
@@ -123,12 +123,12 @@ function metaspace(fields: Fields): PreTokenizer {
     throw new Error(`${what} has the unknown prepend_scheme ${scheme}`);
   }
   const splits = flag(fields, "split", what, true);
-  const words = readPattern({ String: mark }, what);
+  const marks = readPattern({ String: mark }, what);
   return (piece) => {
-    const marked = piece.text.replaceAll(" ", mark);
+    const marked = piece.text.replaceAll(" ", () => mark);
     const prepends = scheme === "always" || (scheme === "first" && piece.isFirst);
     const whole = { ...piece, text: prepends && !marked.startsWith(mark) ? mark + marked : marked };
-    return splits ? cut(whole, words, "MergedWithNext") : [whole];
+    return splits ? cut(whole, marks, "MergedWithNext") : [whole];
   };
 }
 

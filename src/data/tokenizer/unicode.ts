@@ -1,12 +1,18 @@
 // Characters as the Rust tokenizers see them: its crates know other versions of Unicode than JavaScript does.
 
-import { accents, marks, newlyLowered, punctuation, removed, unnormalized } from "./unicode_tables.ts";
+import { accents, marks, newlyLowered, numbers, punctuation, removed, unnormalized, words } from "./unicode_tables.ts";
 
 /** Unicode's White_Space, as a class for a regular expression: JavaScript's `\s` has U+FEFF and lacks U+0085. */
 export const spaceClass = "\\p{White_Space}";
 
 /** What BERT splits off, as a class for a regular expression. */
 export const punctuationClass = decode(punctuation);
+
+/** What `Digits` splits off, as a class for a regular expression. */
+export const numberClass = decode(numbers);
+
+/** What a word is made of, as a class for a regular expression. */
+export const wordClass = decode(words);
 
 const removable = new RegExp(`[${decode(removed)}]+`, "gu");
 const accent = new RegExp(`[${decode(accents)}]+`, "gu");
