@@ -18,6 +18,7 @@ const tokenizerFiles = [
   "vocab.txt",
   "vocab.json",
   "merges.txt",
+  "sentencepiece.bpe.model",
 ];
 
 const dtypes: Readonly<Partial<Record<DType, SafetensorsDtype>>> = {

@@ -79,7 +79,7 @@ Deno.test("a missing or damaged tokenizer is one clear line", async () => {
     await refused("null", /cannot be read: it is not a JSON object/);
     await refused("{}", /not a tokenizer that can be used: .*model/);
     await refused(JSON.stringify({ ...sound, model: { type: "Strange" } }), /Strange/);
-    await refused(JSON.stringify({ ...sound, model: { ...sound.model, vocab: { a: "x" } } }), /gives "a" the id x/);
+    await refused(JSON.stringify({ ...sound, model: { ...sound.model, vocab: { a: "x" } } }), /gives "a" the id "x"/);
     await refused(JSON.stringify({ ...sound, model: { ...sound.model, vocab: {} }, added_tokens: [] }), /empty/);
     await refused(
       JSON.stringify({ ...sound, model: { ...sound.model, vocab: { a: 0 }, merges: [] }, added_tokens: [] }),

@@ -1,6 +1,6 @@
 // Tokens that are found in a text before its model sees it, such as `[SEP]` or `<mask>`.
 
-import { field, type Fields, fieldsOf, flag, text } from "./fields.ts";
+import { described, field, type Fields, fieldsOf, flag, text } from "./fields.ts";
 import type { Normalizer } from "./normalizer.ts";
 import { wordClass } from "./unicode.ts";
 
@@ -34,12 +34,13 @@ export function readAddedTokens(
   vocabulary: ReadonlyMap<string, number>,
   normalize: Normalizer,
 ): AddedTokens {
-  if (!Array.isArray(section ?? [])) throw new Error("its added_tokens are not a list");
+  const listed: unknown = section === undefined ? [] : section;
+  if (!Array.isArray(listed)) throw new Error(`its added_tokens are not a list but ${described(section)}`);
   const ids = new Map<string, number>();
   const raw = new Map<string, AddedToken>();
   const normalized = new Map<string, AddedToken>();
   let next = vocabulary.size;
-  for (const value of (section ?? []) as unknown[]) {
+  for (const value of listed) {
     const fields = fieldsOf(value, "an added token");
     const content = text(fields, "content", "an added token");
     if (content === "") continue;

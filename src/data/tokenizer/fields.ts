@@ -19,6 +19,9 @@ export function field(fields: Fields, name: string): unknown {
   return Object.hasOwn(fields, name) ? fields[name] : undefined;
 }
 
+/** How deep a section may hold sections: so many calls are on the stack when a text is encoded. */
+export const deepestNesting = 16;
+
 /** The `type` of a section. @throws {Error} when it has none */
 export function typeOf(fields: Fields, what: string): string {
   return text(fields, "type", what);
@@ -48,13 +51,13 @@ export function list(fields: Fields, name: string, what: string): readonly unkno
 /** A token's id. @throws {Error} when it is no integer from 0 to 2^31 - 1 */
 export function tokenId(value: unknown, token: string): number {
   if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 2 ** 31) return value;
-  throw new Error(`it gives ${JSON.stringify(token)} the id ${described(value)}`);
+  throw new Error(`it gives ${described(token)} the id ${described(value)}`);
 }
 
 /** A value in a few characters, for a message. */
 export function described(value: unknown): string {
   if (value === undefined) return "nothing";
   if (typeof value === "object" && value !== null) return Array.isArray(value) ? "a list" : "an object";
-  const spelled = String(value);
-  return spelled.length > 40 ? `${spelled.slice(0, 40)}...` : spelled;
+  if (typeof value !== "string") return String(value);
+  return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value);
 }

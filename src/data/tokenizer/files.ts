@@ -68,7 +68,7 @@ async function readLegacy(folder: string, config: Fields): Promise<TokenizerFile
     return made(`${folder}/sentencepiece.bpe.model`, () => sentencePieceFile(pieces, options));
   }
   if ((family === "roberta" || family === "gpt2") && vocabJson && merges) {
-    return made(`${folder}/vocab.json`, () => bytePairFiles(vocabJson, merges, options, family));
+    return made(`${folder}/vocab.json with its merges.txt`, () => bytePairFiles(vocabJson, merges, options, family));
   }
   throw new CheckpointError(
     `${folder}/tokenizer.json does not exist; a model folder needs a tokenizer in this format, or, of the model types ` +

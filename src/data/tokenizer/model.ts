@@ -80,7 +80,7 @@ function countCharacters(word: string): number {
 
 function idOf(vocabulary: ReadonlyMap<string, number>, token: string): number {
   const id = vocabulary.get(token);
-  if (id === undefined) throw new Error(`its vocabulary lacks the unknown token ${JSON.stringify(token)}`);
+  if (id === undefined) throw new Error(`its vocabulary lacks the unknown token ${described(token)}`);
   return id;
 }
 
@@ -116,7 +116,7 @@ function readMerge(merge: unknown, vocabulary: ReadonlyMap<string, number>): [st
     const [left, right]: unknown[] = pair;
     if (typeof left === "string" && typeof right === "string") {
       for (const token of [left, right, left + right]) {
-        if (!vocabulary.has(token)) throw new Error(`its vocabulary lacks ${JSON.stringify(token)}, which is merged`);
+        if (!vocabulary.has(token)) throw new Error(`its vocabulary lacks ${described(token)}, which is merged`);
       }
       return [left, right];
     }

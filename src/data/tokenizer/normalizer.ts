@@ -2,7 +2,7 @@
 
 import { decodeBase64 } from "./base64.ts";
 import { CheckpointError } from "../../errors.ts";
-import { field, type Fields, fieldsOf, flag, list, text, typeOf } from "./fields.ts";
+import { deepestNesting, described, field, type Fields, fieldsOf, flag, list, text, typeOf } from "./fields.ts";
 import { readPattern } from "./patterns.ts";
 import { precompiled } from "./precompiled.ts";
 import { cleanText, lowercase, normalize, withoutBertAccents, withoutMarks } from "./unicode.ts";
@@ -15,6 +15,10 @@ const longestGrowth = 256;
 
 /** @throws {Error} when the section is not one of the known normalizers */
 export function readNormalizer(section: unknown): Normalizer {
+  return inTurn([readSection(section, 0)]);
+}
+
+function readSection(section: unknown, depth: number): Normalizer {
   if (section === undefined || section === null) return (text) => text;
   const fields = fieldsOf(section, "its normalizer");
   const type = typeOf(fields, "its normalizer");
@@ -24,7 +28,8 @@ export function readNormalizer(section: unknown): Normalizer {
     case "Precompiled":
       return precompiled(decodeBase64(text(fields, "precompiled_charsmap", "its normalizer")));
     case "Sequence":
-      return inTurn(list(fields, "normalizers", "its normalizer").map(readNormalizer));
+      if (depth === deepestNesting) throw new Error("its normalizer is nested too deep");
+      return inTurn(list(fields, "normalizers", "its normalizer").map((step) => readSection(step, depth + 1)));
     case "Replace":
       return replacer(fields);
     case "Prepend": {
@@ -43,7 +48,7 @@ export function readNormalizer(section: unknown): Normalizer {
     case "NFKD":
       return (text) => normalize(text, type);
     default:
-      throw new Error(`its normalizer is a ${JSON.stringify(type)}, which is not known`);
+      throw new Error(`its normalizer is a ${described(type)}, which is not known`);
   }
 }
 

@@ -19,6 +19,7 @@ export function readPipeline(tokenizer: Fields): Pipeline {
   const normalize = readNormalizer(field(tokenizer, "normalizer"));
   const preTokenize = readPreTokenizer(field(tokenizer, "pre_tokenizer"));
   const added = readAddedTokens(field(tokenizer, "added_tokens"), model.vocabulary, normalize);
+  const split = remembering(model.split);
   const encode = (text: string): number[] => {
     const ids: number[] = [];
     for (const section of added.inRaw(text.toWellFormed())) {
@@ -35,8 +36,25 @@ export function readPipeline(tokenizer: Fields): Pipeline {
   };
   const encodePart = (text: string, isFirst: boolean, ids: number[]): void => {
     for (const word of preTokenize({ text, isFirst })) {
-      for (const id of model.split(word.text)) ids.push(id);
+      for (const id of split(word.text)) ids.push(id);
     }
   };
   return { model, added, encode };
+}
+
+const mostRemembered = 10_000;
+const longestRemembered = 64;
+
+/** Words come again and again: the last thousands of them are not split twice. */
+function remembering(split: Model["split"]): Model["split"] {
+  const known = new Map<string, readonly number[]>();
+  return (word) => {
+    const before = known.get(word);
+    if (before) return before;
+    const ids = split(word);
+    if (word.length > longestRemembered) return ids;
+    if (known.size === mostRemembered) known.clear();
+    known.set(word, ids);
+    return ids;
+  };
 }

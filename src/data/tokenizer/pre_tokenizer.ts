@@ -1,6 +1,6 @@
 // The `pre_tokenizer` of a tokenizer.json: how a normalized text is cut into the words that its model splits further.
 
-import { field, type Fields, fieldsOf, flag, list, text, typeOf } from "./fields.ts";
+import { deepestNesting, described, field, type Fields, fieldsOf, flag, list, text, typeOf } from "./fields.ts";
 import { readPattern } from "./patterns.ts";
 import { numberClass, punctuationClass, spaceClass, wordClass } from "./unicode.ts";
 
@@ -16,7 +16,7 @@ export type PreTokenizer = (piece: Piece) => readonly Piece[];
 const what = "its pre_tokenizer";
 
 /** @throws {Error} when the section is not one of the known pre-tokenizers */
-export function readPreTokenizer(section: unknown): PreTokenizer {
+export function readPreTokenizer(section: unknown, depth = 0): PreTokenizer {
   if (section === undefined || section === null) return (piece) => [piece];
   const fields = fieldsOf(section, what);
   const type = typeOf(fields, what);
@@ -38,11 +38,12 @@ export function readPreTokenizer(section: unknown): PreTokenizer {
     case "Split":
       return cutter(readPattern(field(fields, "pattern"), what), fields, "Removed");
     case "Sequence": {
-      const steps = list(fields, "pretokenizers", what).map(readPreTokenizer);
+      if (depth === deepestNesting) throw new Error(`${what} is nested too deep`);
+      const steps = list(fields, "pretokenizers", what).map((step) => readPreTokenizer(step, depth + 1));
       return (piece) => steps.reduce<readonly Piece[]>((pieces, step) => pieces.flatMap(step), [piece]);
     }
     default:
-      throw new Error(`${what} is a ${JSON.stringify(type)}, which is not known`);
+      throw new Error(`${what} is a ${described(type)}, which is not known`);
   }
 }
 
@@ -68,7 +69,7 @@ const behaviors: readonly Behavior[] = ["Removed", "Isolated", "MergedWithPrevio
 function cutter(pattern: RegExp, fields: Fields, orElse: Behavior): PreTokenizer {
   const named = text(fields, "behavior", what, orElse);
   const behavior = behaviors.find((name) => name === named);
-  if (!behavior) throw new Error(`${what} has the unknown behavior ${JSON.stringify(named)}`);
+  if (!behavior) throw new Error(`${what} has the unknown behavior ${described(named)}`);
   const invert = flag(fields, "invert", what, false);
   return (piece) => cut(piece, pattern, behavior, invert);
 }
@@ -120,7 +121,7 @@ function metaspace(fields: Fields): PreTokenizer {
     ? text(fields, "prepend_scheme", what, "always")
     : "never";
   if (!["always", "first", "never"].includes(scheme)) {
-    throw new Error(`${what} has the unknown prepend_scheme ${scheme}`);
+    throw new Error(`${what} has the unknown prepend_scheme ${described(scheme)}`);
   }
   const splits = flag(fields, "split", what, true);
   const marks = readPattern({ String: mark }, what);

@@ -3,7 +3,7 @@
 import { CheckpointError } from "../../errors.ts";
 
 /** Longer than any replacement of Unicode's (U+FDFA has 33 bytes), and short enough to bound what a file can ask for. */
-const longestReplacement = 1024;
+const longestReplacement = 256;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

@@ -1,6 +1,6 @@
 // Where a tokenizer puts its special tokens, and how much of a text and its pair fits between them.
 
-import { field, type Fields, fieldsOf, list, text, tokenId, typeOf } from "./fields.ts";
+import { described, field, type Fields, fieldsOf, list, text, tokenId, typeOf } from "./fields.ts";
 
 /** Ids with their segments: what a model is given of one example, without padding. */
 export interface Encoding {
@@ -53,7 +53,7 @@ export function readTemplates(section: unknown): Templates {
     case "Sequence":
       return oneOf(list(fields, "processors", what));
     default:
-      throw new Error(`${what} is a ${JSON.stringify(type)}, which is not known`);
+      throw new Error(`${what} is a ${described(type)}, which is not known`);
   }
 }
 
@@ -102,13 +102,13 @@ function readPart(part: Fields, processor: Fields): TemplatePart[] {
   if (sequence !== undefined) {
     const fields = fieldsOf(sequence, what);
     const name = text(fields, "id", what);
-    if (name !== "A" && name !== "B") throw new Error(`${what} places the sequence ${JSON.stringify(name)}`);
+    if (name !== "A" && name !== "B") throw new Error(`${what} places the sequence ${described(name)}`);
     return [{ kind: name === "A" ? "text" : "pair", type: readType(fields) }];
   }
   const fields = fieldsOf(field(part, "SpecialToken"), `${what}'s special token`);
   const name = text(fields, "id", what);
   const specials = fieldsOf(field(processor, "special_tokens"), `${what}'s special_tokens`);
-  const special = fieldsOf(field(specials, name), `${what}'s special token ${JSON.stringify(name)}`);
+  const special = fieldsOf(field(specials, name), `${what}'s special token ${described(name)}`);
   const type = readType(fields);
   return list(special, "ids", what).map((id) => ({ kind: "special", id: tokenId(id, name), type }));
 }
