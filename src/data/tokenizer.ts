@@ -1,10 +1,13 @@
 // A checkpoint's own tokenizer: text, or a pair of texts, to the ids that its model was trained on.
-import { type PostProcessor, Tokenizer as HuggingFaceTokenizer } from "npm:@huggingface/tokenizers@0.2.0";
-import { CheckpointError, OptionError } from "../errors.ts";
-import { textCorrection } from "./tokenizer_corrections.ts";
-import { countSpecial, type Encoding, fillTemplate, keepLongestFirst, type Template } from "./tokenizer_template.ts";
 
-export type { Encoding } from "./tokenizer_template.ts";
+import { CheckpointError, FewtuneError, OptionError } from "../errors.ts";
+import { field, type Fields, isFields } from "./tokenizer/fields.ts";
+import { readTokenizerFiles } from "./tokenizer/files.ts";
+import { type Pipeline, readPipeline } from "./tokenizer/pipeline.ts";
+import { countSpecial, type Encoding, fillTemplate, keepLongestFirst, readTemplates } from "./tokenizer/template.ts";
+import type { Templates } from "./tokenizer/template.ts";
+
+export type { Encoding } from "./tokenizer/template.ts";
 
 /** Gives the same ids as Python's `tokenizers`; read by {@linkcode loadTokenizer}. */
 export class Tokenizer {
@@ -12,140 +15,96 @@ export class Tokenizer {
   readonly padTokenId: number | undefined;
   /** One more than the largest id: a model's word embedding must have at least so many rows. */
   readonly vocabSize: number;
-  readonly #inner: HuggingFaceTokenizer;
-  readonly #correct: (text: string) => string;
-  readonly #single: Template;
-  readonly #pair: Template;
+  /** Which end of a text is cut when it is too long. */
+  readonly truncationSide: "left" | "right";
+  readonly #pipeline: Pipeline;
+  readonly #templates: Templates;
 
   /**
    * @param tokenizer the content of tokenizer.json
    * @param config the content of tokenizer_config.json
    * @throws {Error} of any kind, when they are not what a tokenizer needs
    */
-  constructor(tokenizer: TokenizerJson, config: Record<string, unknown>) {
-    this.#inner = new HuggingFaceTokenizer(tokenizer, config);
-    this.#correct = textCorrection(tokenizer.normalizer);
-    this.vocabSize = measureVocabulary(this.#inner);
-    requireUnknownToken(this.#inner);
-    this.#single = readTemplate(this.#inner, tokenizer, false);
-    this.#pair = readTemplate(this.#inner, tokenizer, true);
-    this.padTokenId = this.#inner.token_to_id(tokenContent(config["pad_token"]) ?? "[PAD]");
+  constructor(tokenizer: Fields, config: Fields) {
+    this.#pipeline = readPipeline(tokenizer);
+    this.#templates = readTemplates(field(tokenizer, "post_processor"));
+    this.vocabSize = measureVocabulary(this.#pipeline);
+    requireIds(this.#templates, this.vocabSize);
+    this.truncationSide = readTruncationSide(tokenizer, config);
+    this.padTokenId = this.#idOf(tokenContent(field(config, "pad_token"))) ?? this.#idOf("[PAD]") ??
+      this.#idOf("<pad>");
   }
 
   /**
    * Encodes a text, or a pair of texts, with special tokens, cut to `maxLength` tokens in all. Of a single text the end
-   * is cut; of a pair the end of the longer one first, as `truncation=True` does in transformers. What tokenizer.json
-   * says about truncation and padding is not heeded.
+   * is cut (the beginning, where the tokenizer's `truncation_side` is left); of a pair the longer one first, as
+   * `truncation=True` does in transformers. What tokenizer.json says about padding is not heeded. A lone surrogate,
+   * which Python cannot encode, counts as U+FFFD.
    *
    * @throws {OptionError} when not even the special tokens fit into `maxLength`
    */
   encode(text: string, textPair: string | undefined, maxLength: number): Encoding {
-    const template = textPair === undefined ? this.#single : this.#pair;
+    const template = textPair === undefined ? this.#templates.single : this.#templates.pair;
     const room = maxLength - countSpecial(template);
     if (!(room >= 0)) throw new OptionError(`a maximum length of ${maxLength} has no room for the special tokens`);
-    const ids = this.#encodePlain(text);
-    if (textPair === undefined) return fillTemplate(template, ids.slice(0, room));
-    const pairIds = this.#encodePlain(textPair);
+    const ids = this.#pipeline.encode(text);
+    if (textPair === undefined) return fillTemplate(template, this.#cut(ids, room));
+    const pairIds = this.#pipeline.encode(textPair);
     const [keptText, keptPair] = keepLongestFirst(ids.length, pairIds.length, room);
-    return fillTemplate(template, ids.slice(0, keptText), pairIds.slice(0, keptPair));
+    return fillTemplate(template, this.#cut(ids, keptText), this.#cut(pairIds, keptPair));
   }
 
-  #encodePlain(text: string): number[] {
-    return this.#inner.encode(this.#correct(text), { add_special_tokens: false }).ids;
+  #cut(ids: readonly number[], length: number): readonly number[] {
+    if (ids.length <= length) return ids;
+    return this.truncationSide === "left" ? ids.slice(ids.length - length) : ids.slice(0, length);
+  }
+
+  #idOf(token: string | undefined): number | undefined {
+    if (token === undefined) return undefined;
+    return this.#pipeline.added.ids.get(token) ?? this.#pipeline.model.vocabulary.get(token);
   }
 }
 
 /**
- * Reads `tokenizer.json`, and `tokenizer_config.json` where there is one, from a model's folder.
+ * Reads the tokenizer of a model's folder: `tokenizer.json`, or, where there is none, the files of older checkpoints
+ * (vocab.txt; vocab.json and merges.txt; sentencepiece.bpe.model), each with what tokenizer_config.json adds.
  *
- * @throws {CheckpointError} when tokenizer.json is missing, or either file is damaged
+ * @throws {CheckpointError} when there is no tokenizer, or a file of it is damaged
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
-  const path = `${folder}/tokenizer.json`;
-  const tokenizer = await readJsonObject(path);
-  if (!tokenizer) throw new CheckpointError(`${path} does not exist; a model folder needs a tokenizer in this format`);
-  const config = await readJsonObject(`${folder}/tokenizer_config.json`) ?? {};
+  const { path, tokenizer, config } = await readTokenizerFiles(folder);
   try {
     return new Tokenizer(tokenizer, config);
   } catch (cause) {
+    if (cause instanceof FewtuneError && !(cause instanceof CheckpointError)) throw cause;
     throw new CheckpointError(`${path} is not a tokenizer that can be used: ${firstLine(cause)}`, { cause });
   }
 }
 
-/** The sections of a tokenizer.json that are looked at here; the library reads the rest. */
-export interface TokenizerJson {
-  readonly normalizer?: unknown;
-  readonly post_processor?: unknown;
-}
-
-async function readJsonObject(path: string): Promise<Record<string, unknown> | undefined> {
-  try {
-    const value: unknown = JSON.parse(await Deno.readTextFile(path));
-    if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) return undefined;
-    throw new CheckpointError(`${path} cannot be read: ${firstLine(cause)}`, { cause });
-  }
-  throw new CheckpointError(`${path} cannot be read: it is not a JSON object`);
-}
-
-function measureVocabulary(inner: HuggingFaceTokenizer): number {
+function measureVocabulary({ model, added }: Pipeline): number {
   let largest = -1;
-  for (const [token, id] of inner.model?.tokens_to_ids ?? []) {
-    if (!Number.isSafeInteger(id) || id < 0) {
-      throw new Error(`its vocabulary gives ${JSON.stringify(token)} the id ${id}`);
-    }
-    largest = Math.max(largest, id);
-  }
-  if (largest < 0) throw new Error("its vocabulary is empty");
+  for (const ids of [model.vocabulary, added.ids]) for (const id of ids.values()) largest = Math.max(largest, id);
   return largest + 1;
 }
 
-function requireUnknownToken(inner: HuggingFaceTokenizer): void {
-  const token = inner.model?.unk_token;
-  if (typeof token === "string" && inner.token_to_id(token) === undefined) {
-    throw new Error(`its vocabulary lacks the unknown token ${JSON.stringify(token)}`);
+function requireIds(templates: Templates, vocabSize: number): void {
+  for (const part of [...templates.single, ...templates.pair]) {
+    if (part.kind === "special" && part.id >= vocabSize) {
+      throw new Error(`its vocabulary of ${vocabSize} lacks the special token of id ${part.id}`);
+    }
   }
 }
 
-const textMark = "\0text";
-const pairMark = "\0pair";
-
-/** Has the library place two marks, which shows where it puts special tokens, whatever kind of post-processor it is. */
-function readTemplate(inner: HuggingFaceTokenizer, tokenizer: TokenizerJson, withPair: boolean): Template {
-  const placed = placeMarks(inner.post_processor, withPair);
-  const types = placed.token_type_ids;
-  return placed.tokens.map((token, index) => {
-    const type = hasOneSegment(tokenizer.post_processor) ? 0 : types?.[index] ?? (token === pairMark ? 1 : 0);
-    if (token === textMark) return { kind: "text", type };
-    if (token === pairMark) return { kind: "pair", type };
-    const id = inner.token_to_id(token);
-    if (id === undefined) throw new Error(`its vocabulary lacks the special token ${JSON.stringify(token)}`);
-    return { kind: "special", id, type };
-  });
-}
-
-function placeMarks(postProcessor: PostProcessor | null, withPair: boolean): PlacedTokens {
-  const placed = postProcessor?.post_process([textMark], withPair ? [pairMark] : null, true) ?? { tokens: [textMark] };
-  if (!withPair || placed.tokens.includes(pairMark)) return placed;
-  return { tokens: [...placed.tokens, pairMark] };
-}
-
-interface PlacedTokens {
-  readonly tokens: readonly string[];
-  readonly token_type_ids?: readonly number[];
-}
-
-/** RoBERTa's post-processor gives every token segment 0, also a pair's; the npm package does not. */
-function hasOneSegment(postProcessor: unknown): boolean {
-  return typeof postProcessor === "object" && postProcessor !== null && "type" in postProcessor &&
-    postProcessor.type === "RobertaProcessing";
+/** As transformers reads it: tokenizer_config.json goes before tokenizer.json. */
+function readTruncationSide(tokenizer: Fields, config: Fields): "left" | "right" {
+  const truncation = field(tokenizer, "truncation");
+  const side = field(config, "truncation_side") ?? (isFields(truncation) ? field(truncation, "direction") : undefined);
+  return typeof side === "string" && side.toLowerCase() === "left" ? "left" : "right";
 }
 
 function tokenContent(token: unknown): string | undefined {
-  if (typeof token === "string") return token;
-  if (typeof token === "object" && token !== null && "content" in token) return tokenContent(token.content);
-  return undefined;
+  if (isFields(token)) return tokenContent(field(token, "content"));
+  return typeof token === "string" ? token : undefined;
 }
 
 function firstLine(cause: unknown): string {

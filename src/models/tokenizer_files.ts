@@ -11,6 +11,7 @@ const names = [
   "vocab.txt",
   "vocab.json",
   "merges.txt",
+  "sentencepiece.bpe.model",
 ];
 
 /** Copies the files of a tokenizer, as far as they are there. */

@@ -79,10 +79,10 @@ Deno.test("a missing or damaged tokenizer is one clear line", async () => {
     await refused("null", /cannot be read: it is not a JSON object/);
     await refused("{}", /not a tokenizer that can be used: .*model/);
     await refused(JSON.stringify({ ...sound, model: { type: "Strange" } }), /Strange/);
-    await refused(JSON.stringify({ ...sound, model: { ...sound.model, vocab: { a: "x" } } }), /gives "a" the id x/);
+    await refused(JSON.stringify({ ...sound, model: { ...sound.model, vocab: { a: "x" } } }), /gives "a" the id "x"/);
     await refused(JSON.stringify({ ...sound, model: { ...sound.model, vocab: {} }, added_tokens: [] }), /empty/);
     await refused(
-      JSON.stringify({ ...sound, model: { ...sound.model, vocab: { a: 0 } }, added_tokens: [] }),
+      JSON.stringify({ ...sound, model: { ...sound.model, vocab: { a: 0 }, merges: [] }, added_tokens: [] }),
       /special/,
     );
     await refused(JSON.stringify({ ...sound, added_tokens: null }), /not a tokenizer that can be used/);
