@@ -1,19 +1,11 @@
 // Which files of a model's repository a model here is read from.
 
 import { CheckpointError, HubError } from "../errors.ts";
+import { tokenizerFileNames } from "../files/tokenizer_names.ts";
 import { isPathInside } from "./names.ts";
 import type { Repository } from "./repository.ts";
 
 const described = ["config.json", "training.json"];
-const tokenizer = [
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "added_tokens.json",
-  "vocab.txt",
-  "vocab.json",
-  "merges.txt",
-];
 const adapter = ["adapter_config.json", "adapter_model.safetensors"];
 // The first that is there, alone or as an index of its shards.
 const weights = ["model.safetensors", "pytorch_model.bin"];
@@ -30,7 +22,7 @@ export async function fetchModel(repository: Repository): Promise<void> {
   if (!isAdapter && !listed.has("config.json")) {
     throw lacks(repository, "config.json", "it is in no format of transformers");
   }
-  const small = [...described, ...tokenizer].filter((path) => listed.has(path));
+  const small = [...described, ...tokenizerFileNames].filter((path) => listed.has(path));
   const large = isAdapter ? adapter : await weightFiles(repository, listed);
   for (const path of [...small, ...large]) await repository.fetch(path);
 }

@@ -1,23 +1,13 @@
 // The files of a tokenizer: copied with the model, and completed where nothing else says what the tokenizer is.
 
+import { tokenizerFileNames } from "../files/tokenizer_names.ts";
 import type { Classifier } from "./classifier.ts";
 import { readJsonObject } from "./config.ts";
-
-const names = [
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "added_tokens.json",
-  "vocab.txt",
-  "vocab.json",
-  "merges.txt",
-  "sentencepiece.bpe.model",
-];
 
 /** Copies the files of a tokenizer, as far as they are there. */
 export function copyTokenizer(from: string | null, to: string): void {
   if (from === null) return;
-  for (const name of names) {
+  for (const name of tokenizerFileNames) {
     try {
       Deno.copyFileSync(`${from}/${name}`, `${to}/${name}`);
     } catch (error) {
