@@ -1,5 +1,6 @@
 // What every architecture gives: pieces that work on packed rows, so that others decide which rows run where.
 
+import type { Activation } from "../nn/activation.ts";
 import type { Dropout } from "../nn/dropout.ts";
 import type { Linear } from "../nn/linear.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
@@ -35,6 +36,8 @@ export interface Backbone extends Module {
   readonly numAttentionHeads: number;
   /** The width of the feed-forward. */
   readonly intermediateSize: number;
+  /** Between the feed-forward's two maps. */
+  readonly activation: Activation;
   readonly maxPositions: number;
   readonly vocabSize: number;
   readonly device: Device;

@@ -191,6 +191,7 @@ class OptModel implements Backbone {
   readonly hiddenSize: number;
   readonly numAttentionHeads: number;
   readonly intermediateSize: number;
+  readonly activation: Activation;
   readonly maxPositions: number;
   readonly vocabSize: number;
   readonly device: Device;
@@ -205,6 +206,7 @@ class OptModel implements Backbone {
     this.hiddenSize = config.hiddenSize;
     this.numAttentionHeads = config.numAttentionHeads;
     this.intermediateSize = config.ffnDim;
+    this.activation = config.activationFunction;
     this.maxPositions = config.maxPositionEmbeddings;
     this.vocabSize = config.vocabSize;
     this.device = options.device ?? "cpu";

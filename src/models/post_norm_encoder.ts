@@ -163,6 +163,7 @@ export class PostNormEncoder implements Backbone {
   readonly hiddenSize: number;
   readonly numAttentionHeads: number;
   readonly intermediateSize: number;
+  readonly activation: Activation;
   readonly maxPositions: number;
   readonly vocabSize: number;
   readonly device: Device;
@@ -178,6 +179,7 @@ export class PostNormEncoder implements Backbone {
     this.hiddenSize = shape.hiddenSize;
     this.numAttentionHeads = shape.numAttentionHeads;
     this.intermediateSize = shape.intermediateSize;
+    this.activation = shape.activation;
     this.maxPositions = shape.maxPositions;
     this.vocabSize = shape.vocabSize;
     this.device = options.device ?? "cpu";

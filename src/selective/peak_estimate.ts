@@ -87,9 +87,9 @@ function headBytes(model: SequenceClassifier, { selected, size, vocabulary, weig
   return weightBytes * 3 * selected * size + accumulated + Math.max(3 * logits, logits + gradient);
 }
 
-// Tokens, types and positions as int64, attention's masks, and which rows the head reads.
-function inputBytes({ selected, rest }: Shape): number {
-  return (selected + rest) * 32 + selected * 20;
+// Tokens, types and positions as int64, and which rows the head reads; where attention is causal, what each row sees.
+function inputBytes({ selected, rest, longest, isCausal, weightBytes }: Shape): number {
+  return (selected + rest) * (32 + (isCausal ? longest * weightBytes : 0)) + selected * 20;
 }
 
 function keptBytes(shape: Shape, { activations, keptStates }: ActivationPlan): number[] {
@@ -148,9 +148,10 @@ function rebuildingBytes(shape: Shape, plan: ActivationPlan, index: number): num
 
 // What follows attention, backward, with its graph where that is made again.
 function tailBackwardBytes(shape: Shape, plan: ActivationPlan, index: number): number {
-  const { size, inner, selected, elementBytes, copyBytes } = shape;
+  const { size, inner, selected, elementBytes, copyBytes, hasGelu } = shape;
   const graph = plan.activations === "store" ? 0 : graphBytes(shape) + elementBytes * selected * size;
-  const work = selected * (elementBytes * (2 * size + inner) + copyBytes * (size + inner));
+  const inActivation = hasGelu ? 0 : elementBytes * inner;
+  const work = selected * (elementBytes * (2 * size + inner) + Math.max(inActivation, copyBytes * (size + inner)));
   return graph + work + rebuiltBytes(shape, plan, index);
 }
 

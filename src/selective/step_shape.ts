@@ -24,8 +24,11 @@ export interface Shape {
   readonly lowest: number;
   readonly size: number;
   readonly inner: number;
+  /** Whether the feed-forward's activation is GELU, whose gradient needs no memory of its own. */
+  readonly hasGelu: boolean;
   readonly heads: number;
   readonly hasDropout: boolean;
+  readonly isCausal: boolean;
   readonly selected: number;
   readonly rest: number;
   readonly longest: number;
@@ -50,8 +53,10 @@ export function shapeOf(model: SequenceClassifier, { lengths, k, precision }: Pl
     lowest: lowestTrained(backbone),
     size: backbone.hiddenSize,
     inner: backbone.intermediateSize,
+    hasGelu: backbone.activation.gelu !== undefined,
     heads: backbone.numAttentionHeads,
     hasDropout: backbone.attentionDropout.probability > 0,
+    isCausal: backbone.isCausal,
     selected,
     rest: rows - selected,
     longest: Math.max(...lengths),

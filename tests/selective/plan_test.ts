@@ -16,7 +16,7 @@ import { planActivations } from "../../src/selective/plan.ts";
 import type { PlannedStep } from "../../src/selective/step_shape.ts";
 import { measureMemory } from "../../src/train/profile_memory.ts";
 import { ProfiledStep } from "../../src/train/profiled_step.ts";
-import { randomBert, type RandomBertOptions } from "../support/random_bert.ts";
+import { randomBert } from "../support/random_bert.ts";
 import { randomOpt } from "../support/random_opt.ts";
 import { assertNothingLeft } from "../support/torch.ts";
 
@@ -56,18 +56,26 @@ function assertEstimate(classifier: Classifier, step: PlannedStep, plan: Activat
 const plans = [store, recompute(0), recompute(3), recompute(0, 3), recompute(0, 6)];
 const precisions: readonly Precision[] = ["float32", "bf16"];
 
-const models: Readonly<Record<string, RandomBertOptions & { readonly frozen?: number }>> = {
-  "a BERT": sizes,
-  "with dropout": { ...sizes, dropout: 0.1 },
-  "with three layers frozen": { ...sizes, frozen: 3 },
-  "with a narrow feed-forward": { ...sizes, intermediateSize: 128, numHiddenLayers: 4 },
+const optFields = { num_hidden_layers: numHiddenLayers, ffn_dim: sizes.intermediateSize };
+
+const models: Readonly<Record<string, () => Classifier>> = {
+  "a BERT": () => randomBert(sizes),
+  "with dropout": () => randomBert({ ...sizes, dropout: 0.1 }),
+  "with three layers frozen": () => {
+    const classifier = randomBert(sizes);
+    freeze(classifier, 3);
+    return classifier;
+  },
+  "with a narrow feed-forward": () => randomBert({ ...sizes, intermediateSize: 128, numHiddenLayers: 4 }),
+  "an OPT, whose layers begin with a norm": () => randomOpt({ hiddenSize, fields: optFields }),
+  "an OPT, whose layers end with one": () =>
+    randomOpt({ hiddenSize, fields: { ...optFields, do_layer_norm_before: false } }),
 };
 
-for (const [name, { frozen, ...options }] of Object.entries(models)) {
+for (const [name, create] of Object.entries(models)) {
   Deno.test(`a step's peak is at most the estimate, and at least nine tenths of it: ${name}`, async () => {
     await assertNothingLeft(() => {
-      using classifier = randomBert(options);
-      if (frozen !== undefined) freeze(classifier, frozen);
+      using classifier = create();
       for (const precision of precisions) {
         for (const plan of plans) assertEstimate(classifier, stepOf(8, 128, { precision }), plan);
         const ofAll = stepOf("all", 64, { precision, optimizerInBackward: true });
