@@ -1,7 +1,7 @@
 // Reads a tensor of a file of weights into a parameter's memory.
 
 import { CheckpointError } from "../errors.ts";
-import { copy_, type DType, dtypeBytes, empty, narrow, noGrad, scope, type Tensor, view } from "../torch/mod.ts";
+import { copy_, type DType, dtypeBytes, empty, narrow, noGrad, scope, type Tensor, view, zero_ } from "../torch/mod.ts";
 import type { SafetensorsDtype } from "../files/safetensors_header.ts";
 import { list, plainly, show } from "../files/shown.ts";
 import type { WeightsFile } from "../files/weights_file.ts";
@@ -13,8 +13,8 @@ const dtypes: Readonly<Partial<Record<SafetensorsDtype, DType>>> = {
   BF16: "bfloat16",
 };
 
-// Converting runs on all threads, which wait for each other at the end of every chunk: few and large ones cost less.
-const chunkBytes = 1 << 23;
+// Small enough to be in a cache when it is converted, large enough that the threads seldom wait for each other.
+const chunkBytes = 1 << 21;
 
 /**
  * Fills a parameter: straight into its own memory where the types agree, else by way of a chunk that is converted.
@@ -27,8 +27,11 @@ export function readParameter(file: WeightsFile, name: string, parameter: Tensor
   if (dtype === undefined) {
     throw new CheckpointError(`${file.path}: ${plainly(name)} is of type ${stored}, a parameter has to be a float`);
   }
-  if (dtype === parameter.dtype && parameter.device === "cpu") file.readInto(name, parameter.bytes());
-  else readConverted(file, name, parameter, dtype);
+  if (dtype === parameter.dtype && parameter.device === "cpu") {
+    // What takes time is memory's first use, which LibTorch spreads over all threads.
+    noGrad(() => zero_(parameter).dispose());
+    file.readInto(name, parameter.bytes());
+  } else readConverted(file, name, parameter, dtype);
 }
 
 function readConverted(file: WeightsFile, name: string, parameter: Tensor, dtype: DType): void {
