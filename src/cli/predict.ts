@@ -80,6 +80,7 @@ function shorten(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
 }
 
+// What comes before a line that cannot be read is predicted.
 async function* stdinExamples(
   most: number,
   isJsonl: boolean,
@@ -88,10 +89,17 @@ async function* stdinExamples(
   if (Deno.stdin.isTerminal()) console.error("reading texts, one a line; Ctrl-D ends");
   let number = 0;
   for await (const lines of stdinLines(most)) {
-    yield lines.map((line) => {
-      number++;
-      return isJsonl ? { ...withPair(""), ...parseExample(line, number) } : withPair(line);
-    });
+    const examples: Example[] = [];
+    try {
+      for (const line of lines) {
+        number++;
+        examples.push(isJsonl ? { ...withPair(""), ...parseExample(line, number) } : withPair(line));
+      }
+    } catch (error) {
+      yield examples;
+      throw error;
+    }
+    yield examples;
   }
 }
 

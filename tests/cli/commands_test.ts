@@ -103,7 +103,10 @@ async function checkPredictions(at: (name: string) => string): Promise<void> {
   saved[Symbol.dispose]();
   using again = await loadPredictor(at("again"));
   assertAlike(JSON.stringify(await again.predict(texts)), JSON.stringify(predictions));
-  await fail([...json, "--jsonl"], 1, /line 2: not a JSON object whose "text"/, { stdin: '{"text": "x"}\nfilm\n' });
+  const half = await runCli([...json, "--jsonl"], { stdin: '{"text": "the film was good"}\nfilm\n' });
+  assert.match(half.stderr, /^fewtune: standard input, line 2: not a JSON object whose "text"[^\n]*\n$/);
+  assert.deepEqual([half.code, half.stdout.split("\n").length, JSON.parse(half.stdout).label], [1, 2, "good"]);
+  await fail([...json, "--jsonl"], 1, /line 1: not a JSON object whose "text"/, { stdin: "film\n" });
 }
 
 Deno.test("full, cls, numbered labels, TSV and JSONL, other column names, pairs", async () => {
