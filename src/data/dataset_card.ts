@@ -1,6 +1,7 @@
 // What the card of a dataset on the hub (README.md) says of its files: the YAML in front of the text.
 import { parse } from "npm:yaml@2.9.1";
 import { DataError } from "../errors.ts";
+import { objectOf } from "./object_of.ts";
 import type { ClassNames } from "./table.ts";
 
 /** A configuration that a card declares. */
@@ -77,8 +78,4 @@ function classNamesOf({ features }: Record<string, unknown>): ClassNames {
 
 function listOf(value: unknown): unknown[] {
   return Array.isArray(value) ? value : value === undefined || value === null ? [] : [value];
-}
-
-function objectOf(value: unknown): Record<string, unknown> {
-  return typeof value === "object" && value !== null ? value as Record<string, unknown> : {};
 }

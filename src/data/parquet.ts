@@ -11,7 +11,7 @@ import { DataError } from "../errors.ts";
 import { readChunk, type Spend } from "./parquet_pages.ts";
 import { classNamesOf, columnReader } from "./parquet_text.ts";
 import { messageLength } from "./thrift.ts";
-import { requireDistinct, type Table, type TableOptions } from "./table.ts";
+import { requireDistinct, type Table, type TableOptions, unreadable } from "./table.ts";
 
 /**
  * Reads a Parquet file: strings, whole numbers, floats and booleans; ids of classes as the classes' names. A column of
@@ -35,8 +35,7 @@ async function openFile(path: string): Promise<Deno.FsFile> {
   try {
     return await Deno.open(path);
   } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) throw new DataError(`${path} does not exist`, { cause });
-    throw new DataError(`${path} cannot be read: ${reasonOf(cause)}`, { cause });
+    throw unreadable(path, cause);
   }
 }
 

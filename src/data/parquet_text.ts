@@ -1,6 +1,7 @@
 // The text of a Parquet column's values: what of its types can be text, and the names of classes.
 import type { FileMetaData, SchemaTree } from "npm:hyparquet@1.31.5";
 import { parseFloat16 } from "npm:hyparquet@1.31.5/src/convert.js";
+import { objectOf } from "./object_of.ts";
 import type { ClassNames } from "./table.ts";
 
 /** How a column's values become text, or why they cannot. */
@@ -89,8 +90,4 @@ function parseJson(text: string | undefined): unknown {
   } catch {
     return null;
   }
-}
-
-function objectOf(value: unknown): Record<string, unknown> {
-  return typeof value === "object" && value !== null ? value as Record<string, unknown> : {};
 }

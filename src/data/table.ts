@@ -77,8 +77,7 @@ async function readText(path: string): Promise<string> {
   try {
     bytes = await Deno.readFile(path);
   } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) throw new DataError(`${path} does not exist`, { cause });
-    throw new DataError(`${path} cannot be read: ${messageOf(cause)}`, { cause });
+    throw unreadable(path, cause);
   }
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -176,6 +175,8 @@ function requireSameColumns(row: Record<string, string>, columns: readonly strin
   if (extra !== undefined) throw new DataError(`${where}: ${JSON.stringify(extra)} is not in the first line`);
 }
 
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
+/** The error for a file that could not be opened or read. */
+export function unreadable(path: string, cause: unknown): DataError {
+  if (cause instanceof Deno.errors.NotFound) return new DataError(`${path} does not exist`, { cause });
+  return new DataError(`${path} cannot be read: ${cause instanceof Error ? cause.message : cause}`, { cause });
 }

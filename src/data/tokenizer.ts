@@ -2,7 +2,7 @@
 
 import { CheckpointError, FewtuneError, OptionError } from "../errors.ts";
 import { field, type Fields, isFields } from "./tokenizer/fields.ts";
-import { readTokenizerFiles } from "./tokenizer/files.ts";
+import { firstLine, readTokenizerFiles } from "./tokenizer/files.ts";
 import { type Pipeline, readPipeline } from "./tokenizer/pipeline.ts";
 import { countSpecial, type Encoding, fillTemplate, keepLongestFirst, readTemplates } from "./tokenizer/template.ts";
 import type { Templates } from "./tokenizer/template.ts";
@@ -105,9 +105,4 @@ function readTruncationSide(tokenizer: Fields, config: Fields): "left" | "right"
 function tokenContent(token: unknown): string | undefined {
   if (isFields(token)) return tokenContent(field(token, "content"));
   return typeof token === "string" ? token : undefined;
-}
-
-function firstLine(cause: unknown): string {
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return message.split("\n")[0] ?? message;
 }

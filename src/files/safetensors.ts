@@ -5,10 +5,10 @@ import {
   maxHeaderBytes,
   parseSafetensorsHeader,
   prefixBytes,
-  quoteName,
   type SafetensorsEntry,
   type SafetensorsHeader,
 } from "./safetensors_header.ts";
+import { quoteName } from "./shown.ts";
 import type { WeightsFile } from "./weights_file.ts";
 
 export type { SafetensorsDtype, SafetensorsEntry } from "./safetensors_header.ts";

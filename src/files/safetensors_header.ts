@@ -1,9 +1,8 @@
 // The header of a safetensors file: parsed and validated in full before a byte of any tensor is read.
 import { CheckpointError } from "../errors.ts";
+import { isObject } from "./json_text.ts";
 import { findRepeatedKey } from "./repeated_key.ts";
 import { quoteName, show } from "./shown.ts";
-
-export { quoteName } from "./shown.ts";
 
 /** Bytes of one element, in the order of alignment that the reference implementation sorts tensors by. */
 export const dtypeSizes = {
@@ -133,10 +132,6 @@ function requireContiguous(
     end += entry.byteLength;
   }
   if (end !== fileBytes) fail(`it has ${fileBytes} bytes where its header describes ${end} (is it truncated?)`);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isCount(value: unknown): value is number {

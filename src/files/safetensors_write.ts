@@ -1,12 +1,12 @@
 // Writing safetensors files: one tensor at a time, into a file that takes its name only when it is whole.
 import { CheckpointError } from "../errors.ts";
+import { quoteName, reasonOf } from "./shown.ts";
 import {
   countElements,
   dtypeSizes,
   maxHeaderBytes,
   metadataKey,
   prefixBytes,
-  quoteName,
   type SafetensorsDtype,
 } from "./safetensors_header.ts";
 
@@ -113,7 +113,6 @@ function attempt<Result>(path: string, operation: () => Result): Result {
   try {
     return operation();
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CheckpointError(`${path} cannot be written: ${reason}`, { cause });
+    throw new CheckpointError(`${path} cannot be written: ${reasonOf(cause)}`, { cause });
   }
 }

@@ -2,9 +2,10 @@
 
 import { dirname } from "node:path";
 import { CheckpointError } from "../errors.ts";
-import { list } from "./shown.ts";
+import { isObject, readTextUpTo } from "./json_text.ts";
 import { findRepeatedKey } from "./repeated_key.ts";
-import { maxHeaderBytes, quoteName } from "./safetensors_header.ts";
+import { maxHeaderBytes } from "./safetensors_header.ts";
+import { list, quoteName } from "./shown.ts";
 import type { WeightsEntry, WeightsFile, WeightsOpener } from "./weights_file.ts";
 
 /**
@@ -59,7 +60,7 @@ class Shards implements WeightsFile {
 }
 
 function readWeightMap(path: string): Map<string, string> {
-  const text = readText(path);
+  const text = readTextUpTo(maxHeaderBytes, path);
   const { weight_map: weightMap } = parseObject(path, text);
   if (!isObject(weightMap)) throw new CheckpointError(`${path} has no weight_map of tensors to files`);
   const repeated = findRepeatedKey(text);
@@ -72,16 +73,6 @@ function readWeightMap(path: string): Map<string, string> {
   return new Map(entries);
 }
 
-function readText(path: string): string {
-  try {
-    const { isFile, size } = Deno.statSync(path);
-    if (isFile && size <= maxHeaderBytes) return Deno.readTextFileSync(path);
-  } catch (cause) {
-    throw new CheckpointError(`${path} cannot be read (${(cause as Error).message})`, { cause });
-  }
-  throw new CheckpointError(`${path} is not a file of at most ${maxHeaderBytes} bytes`);
-}
-
 function parseObject(path: string, text: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(text);
@@ -90,10 +81,6 @@ function parseObject(path: string, text: string): Record<string, unknown> {
     throw new CheckpointError(`${path} is not JSON`, { cause });
   }
   throw new CheckpointError(`${path} holds no JSON object`);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 // Letters, digits and a few signs: what could lead to another folder, device or stream, or break a message, is refused.

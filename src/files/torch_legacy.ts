@@ -4,8 +4,8 @@
 
 import type { ByteFile } from "./byte_file.ts";
 import { maxPickleBytes, unpickle } from "./pickle.ts";
-import { quoteName } from "./safetensors_header.ts";
 import type { TorchContext } from "./torch_tensors.ts";
+import { quoteName } from "./shown.ts";
 
 /** What a file of torch.save holds: the pickled value, and the byte of the file where each storage begins. */
 export interface TorchContent {

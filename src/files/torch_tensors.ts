@@ -3,8 +3,9 @@
 // The reference implementation is PyTorch's torch/_utils.py and torch/serialization.py.
 
 import { type PickleContext, PickleGlobal } from "./pickle.ts";
-import { countElements, dtypeSizes, quoteName, type SafetensorsDtype } from "./safetensors_header.ts";
+import { countElements, dtypeSizes, type SafetensorsDtype } from "./safetensors_header.ts";
 import type { Fail } from "./torch_zip.ts";
+import { quoteName } from "./shown.ts";
 
 /** Memory that tensors view, kept outside of the pickle under a key. */
 export class TorchStorage {

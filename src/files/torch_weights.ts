@@ -3,11 +3,12 @@
 import { CheckpointError } from "../errors.ts";
 import { ByteFile } from "./byte_file.ts";
 import { maxPickleBytes, unpickle } from "./pickle.ts";
-import { dtypeSizes, quoteName } from "./safetensors_header.ts";
+import { dtypeSizes } from "./safetensors_header.ts";
 import { readLegacy, type TorchContent } from "./torch_legacy.ts";
 import { type TorchContext, torchContext, TorchTensor } from "./torch_tensors.ts";
 import { readZipRecords, type ZipRecord, zipSignature } from "./torch_zip.ts";
 import type { WeightsFile } from "./weights_file.ts";
+import { quoteName } from "./shown.ts";
 
 /** An open file of torch.save, whose tensors all lie inside it. Dispose it to close the file. */
 export class TorchWeightsFile implements WeightsFile {

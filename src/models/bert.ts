@@ -6,12 +6,12 @@ import type { ParameterOptions } from "../nn/module.ts";
 import { scope, tanh } from "../torch/mod.ts";
 import { bertKeys, readBertShape, readClassifierDropout } from "./bert_encoder.ts";
 import type { ConfigReader } from "./config.ts";
-import type { Architecture, HeadOptions, SequenceClassifier } from "./contract.ts";
+import type { Architecture, Backbone, HeadOptions, SequenceClassifier } from "./contract.ts";
 import { type HeadShape, withMeanHead } from "./mean_head.ts";
-import { PostNormEncoder } from "./post_norm_encoder.ts";
+import { postNormEncoder } from "./post_norm_encoder.ts";
 
 // The standard head. A checkpoint keeps its pooler with the backbone.
-function withStandardHead(backbone: PostNormEncoder, shape: HeadShape, options: ParameterOptions): SequenceClassifier {
+function withStandardHead(backbone: Backbone, shape: HeadShape, options: ParameterOptions): SequenceClassifier {
   const { size, numLabels } = shape;
   const dense = new Linear(size, size, options);
   const classifier = new Linear(size, numLabels, options);
@@ -39,7 +39,7 @@ export const bert: Architecture = {
   ): SequenceClassifier {
     const encoder = readBertShape(config, config.tokenId("pad_token_id", 0));
     const head = { size: encoder.hiddenSize, numLabels, dropout: readClassifierDropout(config) };
-    const backbone = new PostNormEncoder(encoder, bertKeys, options);
+    const backbone = postNormEncoder(encoder, bertKeys, options);
     return pooling === "cls"
       ? withStandardHead(backbone, head, options)
       : withMeanHead("bert", backbone, head, options);

@@ -2,6 +2,7 @@
 
 import { CheckpointError } from "../errors.ts";
 import { type Activation, activation } from "../nn/activation.ts";
+import { isObject, readTextUpTo } from "../files/json_text.ts";
 import { reasonOf, show } from "../files/shown.ts";
 
 // No model has more, and the size of a tensor of two such dimensions can still be counted.
@@ -132,23 +133,13 @@ const maxBytes = 1 << 26;
 
 /** Reads a JSON object from a file. Throws {@linkcode CheckpointError} when it is missing or is none. */
 export function readJsonObject(path: string): Record<string, unknown> {
-  const text = readText(path);
+  const text = readTextUpTo(maxBytes, path);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
     throw new CheckpointError(`${path} is no JSON (${reasonOf(cause)})`, { cause });
   }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  if (isObject(value)) return value;
   throw new CheckpointError(`${path} holds no JSON object`);
-}
-
-function readText(path: string): string {
-  try {
-    const { isFile, size } = Deno.statSync(path);
-    if (isFile && size <= maxBytes) return Deno.readTextFileSync(path);
-  } catch (cause) {
-    throw new CheckpointError(`${path} cannot be read (${reasonOf(cause)})`, { cause });
-  }
-  throw new CheckpointError(`${path} is not a file of at most ${maxBytes} bytes`);
 }

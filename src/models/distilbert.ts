@@ -5,9 +5,9 @@ import { Linear } from "../nn/linear.ts";
 import type { ParameterOptions } from "../nn/module.ts";
 import { relu, scope } from "../torch/mod.ts";
 import type { ConfigReader } from "./config.ts";
-import type { Architecture, HeadOptions, SequenceClassifier } from "./contract.ts";
+import type { Architecture, Backbone, HeadOptions, SequenceClassifier } from "./contract.ts";
 import { type HeadShape, withMeanHead } from "./mean_head.ts";
-import { type EncoderKeys, type EncoderShape, PostNormEncoder } from "./post_norm_encoder.ts";
+import { type EncoderKeys, type EncoderShape, postNormEncoder } from "./post_norm_encoder.ts";
 
 function readShape(config: ConfigReader): EncoderShape {
   config.only({ sinusoidal_pos_embds: false });
@@ -39,7 +39,7 @@ const keys: EncoderKeys = {
   }),
 };
 
-function withStandardHead(backbone: PostNormEncoder, shape: HeadShape, options: ParameterOptions): SequenceClassifier {
+function withStandardHead(backbone: Backbone, shape: HeadShape, options: ParameterOptions): SequenceClassifier {
   const { size, numLabels } = shape;
   const dense = new Linear(size, size, options);
   const classifier = new Linear(size, numLabels, options);
@@ -67,7 +67,7 @@ export const distilbert: Architecture = {
   ): SequenceClassifier {
     const encoder = readShape(config);
     const head = { size: encoder.hiddenSize, numLabels, dropout: config.probability("seq_classif_dropout", 0.2) };
-    const backbone = new PostNormEncoder(encoder, keys, options);
+    const backbone = postNormEncoder(encoder, keys, options);
     return pooling === "cls"
       ? withStandardHead(backbone, head, options)
       : withMeanHead("distilbert", backbone, head, options);

@@ -8,7 +8,7 @@ import { Linear } from "../nn/linear.ts";
 import { linearMap } from "../nn/linear_map.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
 import { Projection } from "../nn/projection.ts";
-import { add_, addScalar, type Device, type DType, type Generator, scope, type Tensor } from "../torch/mod.ts";
+import { add_, addScalar, type Generator, scope, type Tensor } from "../torch/mod.ts";
 import type { ConfigReader } from "./config.ts";
 import type {
   Architecture,
@@ -186,42 +186,25 @@ class OptOutput implements RowModule {
   }
 }
 
-class OptModel implements Backbone {
-  readonly children: Readonly<Record<string, Module>>;
-  readonly hiddenSize: number;
-  readonly numAttentionHeads: number;
-  readonly intermediateSize: number;
-  readonly activation: Activation;
-  readonly maxPositions: number;
-  readonly vocabSize: number;
-  readonly device: Device;
-  readonly dtype: DType;
-  readonly attentionDropout: Dropout;
-  readonly isCausal = true;
-  readonly finalNorm: OptOutput;
-  readonly layers: readonly OptLayer[];
+interface OptModel extends Backbone {
   readonly embeddings: OptEmbeddings;
+}
 
-  constructor(config: OptConfig, options: ParameterOptions) {
-    this.hiddenSize = config.hiddenSize;
-    this.numAttentionHeads = config.numAttentionHeads;
-    this.intermediateSize = config.ffnDim;
-    this.activation = config.activationFunction;
-    this.maxPositions = config.maxPositionEmbeddings;
-    this.vocabSize = config.vocabSize;
-    this.device = options.device ?? "cpu";
-    this.dtype = options.dtype ?? "float32";
-    this.attentionDropout = new Dropout(config.attentionDropout);
-    this.embeddings = new OptEmbeddings(config, options);
-    this.finalNorm = new OptOutput(config, options);
-    this.layers = Array.from({ length: config.numHiddenLayers }, () => new OptLayer(config, options));
-    const layers = { children: Object.fromEntries(this.layers.entries()) };
-    this.children = { decoder: { children: { ...this.embeddings.children, ...this.finalNorm.children, layers } } };
-  }
-
-  embed(rows: RowInputs): Tensor {
-    return this.embeddings.forward(rows);
-  }
+function optModel(config: OptConfig, options: ParameterOptions): OptModel {
+  const { hiddenSize, numAttentionHeads, ffnDim, activationFunction, maxPositionEmbeddings, vocabSize } = config;
+  const embeddings = new OptEmbeddings(config, options);
+  const finalNorm = new OptOutput(config, options);
+  const layers = Array.from({ length: config.numHiddenLayers }, () => new OptLayer(config, options));
+  const inOrder = { children: Object.fromEntries(layers.entries()) };
+  return {
+    ...{ hiddenSize, numAttentionHeads, intermediateSize: ffnDim, activation: activationFunction },
+    ...{ maxPositions: maxPositionEmbeddings, vocabSize },
+    ...{ device: options.device ?? "cpu", dtype: options.dtype ?? "float32" },
+    ...{ attentionDropout: new Dropout(config.attentionDropout), isCausal: true },
+    ...{ embeddings, layers, finalNorm },
+    children: { decoder: { children: { ...embeddings.children, ...finalNorm.children, layers: inOrder } } },
+    embed: (rows) => embeddings.forward(rows),
+  };
 }
 
 // The standard head: a map of the last position, without a bias.
@@ -234,7 +217,7 @@ class OptClassifier implements SequenceClassifier {
 
   constructor(config: OptConfig, readonly numLabels: number, options: ParameterOptions) {
     this.#score = new Projection(config.wordEmbedProjDim, numLabels, options);
-    this.backbone = new OptModel(config, options);
+    this.backbone = optModel(config, options);
     this.head = { children: { score: this.#score } };
     this.children = { model: this.backbone, score: this.#score };
   }
@@ -257,7 +240,7 @@ class OptLanguageModel implements SequenceClassifier {
   constructor(config: OptConfig, options: ParameterOptions) {
     const { vocabSize, wordEmbedProjDim, tieWordEmbeddings } = config;
     this.numLabels = vocabSize;
-    this.backbone = new OptModel(config, options);
+    this.backbone = optModel(config, options);
     this.#output = tieWordEmbeddings ? null : new Projection(wordEmbedProjDim, vocabSize, options);
     this.tiedKeys = tieWordEmbeddings ? { "lm_head.weight": "model.decoder.embed_tokens.weight" } : {};
     const head = { ...(this.#output && { lm_head: this.#output }) };
@@ -288,7 +271,7 @@ export const opt: Architecture = {
     const fields = readConfig(config);
     if (pooling === "last") return new OptClassifier(fields, numLabels, options);
     const { wordEmbedProjDim: size, dropout } = fields;
-    return withMeanHead("model", new OptModel(fields, options), { size, numLabels, dropout }, options);
+    return withMeanHead("model", optModel(fields, options), { size, numLabels, dropout }, options);
   },
   languageModel: {
     className: "OPTForCausalLM",

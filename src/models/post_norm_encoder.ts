@@ -6,16 +6,7 @@ import { Embedding } from "../nn/embedding.ts";
 import { LayerNorm } from "../nn/layer_norm.ts";
 import { Linear } from "../nn/linear.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
-import {
-  add_,
-  addScalar,
-  type Device,
-  type DType,
-  type Generator,
-  mulScalar,
-  scope,
-  type Tensor,
-} from "../torch/mod.ts";
+import { add_, addScalar, type Generator, mulScalar, scope, type Tensor } from "../torch/mod.ts";
 import type { Backbone, RowInputs, TransformerLayer } from "./contract.ts";
 
 /** The sizes of an encoder, and the probabilities of its dropout. */
@@ -157,42 +148,18 @@ class PostNormLayer implements TransformerLayer {
   }
 }
 
-/** The encoder, without a pooler or a head. */
-export class PostNormEncoder implements Backbone {
-  readonly children: Readonly<Record<string, Module>>;
-  readonly hiddenSize: number;
-  readonly numAttentionHeads: number;
-  readonly intermediateSize: number;
-  readonly activation: Activation;
-  readonly maxPositions: number;
-  readonly vocabSize: number;
-  readonly device: Device;
-  readonly dtype: DType;
-  readonly attentionDropout: Dropout;
-  readonly isCausal = false;
-  readonly finalNorm = null;
-  readonly layers: readonly TransformerLayer[];
-  readonly embeddings: Module;
-  readonly #embeddings: Embeddings;
-
-  constructor(shape: EncoderShape, keys: EncoderKeys, options: ParameterOptions) {
-    this.hiddenSize = shape.hiddenSize;
-    this.numAttentionHeads = shape.numAttentionHeads;
-    this.intermediateSize = shape.intermediateSize;
-    this.activation = shape.activation;
-    this.maxPositions = shape.maxPositions;
-    this.vocabSize = shape.vocabSize;
-    this.device = options.device ?? "cpu";
-    this.dtype = options.dtype ?? "float32";
-    this.attentionDropout = new Dropout(shape.attentionDropout);
-    this.#embeddings = new Embeddings(shape, options);
-    this.embeddings = this.#embeddings;
-    this.layers = Array.from({ length: shape.numHiddenLayers }, () => new PostNormLayer(shape, keys, options));
-    const layer = { children: Object.fromEntries(this.layers.entries()) };
-    this.children = { embeddings: this.#embeddings, [keys.encoder]: { children: { layer } } };
-  }
-
-  embed(rows: RowInputs, random: Generator | null): Tensor {
-    return this.#embeddings.forward(rows, random);
-  }
+/** An encoder without a pooler or a head. */
+export function postNormEncoder(shape: EncoderShape, keys: EncoderKeys, options: ParameterOptions): Backbone {
+  const { hiddenSize, numAttentionHeads, intermediateSize, activation, maxPositions, vocabSize } = shape;
+  const embeddings = new Embeddings(shape, options);
+  const layers = Array.from({ length: shape.numHiddenLayers }, () => new PostNormLayer(shape, keys, options));
+  const layer = { children: Object.fromEntries(layers.entries()) };
+  return {
+    ...{ hiddenSize, numAttentionHeads, intermediateSize, activation, maxPositions, vocabSize },
+    ...{ device: options.device ?? "cpu", dtype: options.dtype ?? "float32" },
+    ...{ attentionDropout: new Dropout(shape.attentionDropout), isCausal: false },
+    ...{ embeddings, layers, finalNorm: null },
+    children: { embeddings, [keys.encoder]: { children: { layer } } },
+    embed: (rows, random) => embeddings.forward(rows, random),
+  };
 }

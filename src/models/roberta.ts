@@ -8,9 +8,9 @@ import type { ParameterOptions } from "../nn/module.ts";
 import { scope, tanh } from "../torch/mod.ts";
 import { bertKeys, readBertShape, readClassifierDropout } from "./bert_encoder.ts";
 import type { ConfigReader } from "./config.ts";
-import type { Architecture, HeadOptions, SequenceClassifier } from "./contract.ts";
+import type { Architecture, Backbone, HeadOptions, SequenceClassifier } from "./contract.ts";
 import { type HeadShape, withMeanHead } from "./mean_head.ts";
-import { type EncoderShape, PostNormEncoder } from "./post_norm_encoder.ts";
+import { type EncoderShape, postNormEncoder } from "./post_norm_encoder.ts";
 
 // The table of positions has rows up to the padding's that no position is given.
 function readShape(config: ConfigReader): EncoderShape {
@@ -23,7 +23,7 @@ function readShape(config: ConfigReader): EncoderShape {
   );
 }
 
-function withStandardHead(backbone: PostNormEncoder, shape: HeadShape, options: ParameterOptions): SequenceClassifier {
+function withStandardHead(backbone: Backbone, shape: HeadShape, options: ParameterOptions): SequenceClassifier {
   const { size, numLabels } = shape;
   const dense = new Linear(size, size, options);
   const output = new Linear(size, numLabels, options);
@@ -56,7 +56,7 @@ export const roberta: Architecture = {
   ): SequenceClassifier {
     const encoder = readShape(config);
     const head = { size: encoder.hiddenSize, numLabels, dropout: readClassifierDropout(config) };
-    const backbone = new PostNormEncoder(encoder, bertKeys, options);
+    const backbone = postNormEncoder(encoder, bertKeys, options);
     return pooling === "cls"
       ? withStandardHead(backbone, head, options)
       : withMeanHead("roberta", backbone, head, options);

@@ -10,6 +10,7 @@ import type { Classifier, Target } from "../models/classifier.ts";
 import type { Pooling } from "../models/contract.ts";
 import { applyMethod, checkMethod } from "../methods/apply.ts";
 import type { Method } from "../methods/contract.ts";
+import { hubModelOf } from "../hub/cache_layout.ts";
 import { modelFolder } from "../hub/model_folder.ts";
 import type { DownloadEvent } from "../hub/options.ts";
 import { loadClassifier } from "../methods/load.ts";
@@ -23,7 +24,7 @@ import type { OnProgress } from "../native/progress.ts";
 import type { SelectionSize } from "../selective/positions.ts";
 import { type Device, threads } from "../torch/mod.ts";
 import { evaluate, type Metrics } from "./evaluate.ts";
-import { modelCard, modelCardName } from "./model_card.ts";
+import { type CardFacts, modelCard, modelCardName } from "./model_card.ts";
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
 import {
   type Columns,
@@ -132,7 +133,7 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   requireVocabulary(classifier, tokenizer, model);
   applyMethod(classifier, method, settings);
   const maxLength = checkedMaxLength(options.maxLength, 256, classifier.model.backbone.maxPositions);
-  const names = mapParts(tables, ({ path }) => fileName(path));
+  const names = mapParts(tables, ({ path }) => basename(path));
   const data = await encodeParts(examples, tokenizer, { ...options, maxLength, names });
   if (target === "nextToken") checkTexts(tables, data);
   const { metrics: dev, ...training } = await train(classifier, data, settings);
@@ -142,15 +143,12 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   const result = { ...training, dev, test, target, isSaved: training.steps > 0 };
   if (result.isSaved) {
     const record = describe({ ...options, ...settings, pooling, maxLength }, data, result);
-    const isAdapter = method.weights.saves === "adapter";
-    const save = isAdapter ? saveAdapter : saveClassifier;
+    const save = method.weights.saves === "adapter" ? saveAdapter : saveClassifier;
     save(classifier, settings.outputDir, {
       [trainingRecordName]: JSON.stringify(record, null, 2) + "\n",
       [modelCardName]: modelCard({
-        ...record,
-        ...result,
-        ...{ name: basename(settings.outputDir), base: model, isAdapter, isStandard: hasStandardHead(classifier) },
-        ...{ pooling: classifier.model.pooling, method: method.name, settings: shownSettings(record.options) },
+        ...factsOf(record, result, classifier, method),
+        hubName: hubModelOf(folder)?.name ?? null,
       }),
     });
   }
@@ -232,8 +230,19 @@ async function evaluateTest(
   }
 }
 
-function fileName(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
+// What a model card tells, but where the base came from.
+function factsOf(
+  { options, examples, versions }: TrainingRecord,
+  result: FineTuneResult,
+  classifier: Classifier,
+  method: Method<MethodOptions>,
+): Omit<CardFacts, "hubName"> {
+  return {
+    ...result,
+    ...{ name: basename(options.outputDir), base: options.model, examples, versions },
+    ...{ isAdapter: method.weights.saves === "adapter", isStandard: hasStandardHead(classifier) },
+    ...{ pooling: classifier.model.pooling, method: method.name, settings: shownSettings(options) },
+  };
 }
 
 // What of the options a model card shows.

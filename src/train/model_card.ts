@@ -1,5 +1,6 @@
 // README.md of a saved model: what it is, how it was made, what was measured, and how to load it.
 
+import { basename } from "node:path";
 import { modelFileName } from "../models/saved_config.ts";
 import type { Target } from "../models/classifier.ts";
 import type { Pooling } from "../models/contract.ts";
@@ -13,6 +14,8 @@ export interface CardFacts {
   /** The name of the model's own folder, and what it was fine-tuned from, as it was given. */
   readonly name: string;
   readonly base: string;
+  /** The base's name on the hub, where it came from there. */
+  readonly hubName: string | null;
   /** Whether the folder holds an adapter, which goes with its base, or a whole model. */
   readonly isAdapter: boolean;
   /** Whether the head is the architecture's standard one. */
@@ -39,29 +42,16 @@ export function modelCard(facts: CardFacts): string {
     .join("\n\n") + "\n";
 }
 
-function frontMatter({ base, isAdapter, method, target }: CardFacts): string {
+function frontMatter({ hubName, isAdapter, method, target }: CardFacts): string {
   return [
     "---",
     `library_name: ${isAdapter ? "peft" : "transformers"}`,
-    ...(isHubName(base) ? [`base_model: ${JSON.stringify(base)}`] : []),
+    ...(hubName === null ? [] : [`base_model: ${JSON.stringify(hubName)}`]),
     `pipeline_tag: ${pipelineTag(target)}`,
     "tags:",
     ...["fewtune", ...method.split("+")].map((tag) => `- ${tag}`),
     "---",
   ].join("\n");
-}
-
-// A name such as `org/model`; a path begins otherwise, or has more parts.
-function isHubName(base: string): boolean {
-  return /^\w[\w.-]*\/\w[\w.-]*$/.test(base) && !isFolder(base);
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
-  }
 }
 
 function pipelineTag(target: Target): string {
@@ -74,9 +64,9 @@ const readBy: Readonly<Record<Exclude<Pooling, "each">, string>> = {
   last: "the last position",
 };
 
-function description({ base, isAdapter, isStandard, pooling, target }: CardFacts): string {
+function description({ base, hubName, isAdapter, isStandard, pooling, target }: CardFacts): string {
   const what = isAdapter ? "A LoRA adapter for" : "A fine-tuned copy of";
-  const made = `${what} ${code(isHubName(base) ? base : lastName(base))}, made with Fewtune. ${learnt(target)}`;
+  const made = `${what} ${code(hubName ?? basename(base))}, made with Fewtune. ${learnt(target)}`;
   if (pooling === "each") return made;
   return `${made} Its head reads ${readBy[pooling]}${isStandard ? ", as the architecture's standard head does" : ""}.`;
 }
@@ -171,8 +161,4 @@ function code(text: string): string {
   const fence = "`".repeat(1 + Math.max(0, ...text.matchAll(/`+/g).map(([run]) => run.length)));
   const space = fence.length > 1 ? " " : "";
   return fence + space + text.replaceAll(/\s+/g, " ") + space + fence;
-}
-
-function lastName(path: string): string {
-  return path.replace(/\/+$/, "").split("/").at(-1) ?? path;
 }

@@ -103,7 +103,8 @@ Deno.test("a saved model's card: metadata, figures, and lines that load it", asy
 
 Deno.test("a card names a base from the hub, and takes labels with any characters", () => {
   const card = modelCard({
-    ...{ name: "mine", base: "org/some-model", isAdapter: false, isStandard: true, pooling: "cls", method: "full" },
+    ...{ name: "mine", base: "org/some-model", hubName: "org/some-model", isAdapter: false, isStandard: true },
+    ...{ pooling: "cls", method: "full" },
     ...{ target: { labels: ["a`b", "c|d", "e\nf"] }, settings: { k: undefined, seed: 0 }, examples: { train: 2 } },
     ...{ dev: null, test: null, steps: 1, seconds: 2, peakBytes: 2 ** 20, trainableParameters: 3, versions: {} },
   });

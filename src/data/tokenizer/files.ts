@@ -116,6 +116,11 @@ async function read(path: string): Promise<Uint8Array | undefined> {
 }
 
 function damaged(path: string, cause: unknown): CheckpointError {
+  return new CheckpointError(`${path} cannot be read: ${firstLine(cause)}`, { cause });
+}
+
+/** Of an error's message. */
+export function firstLine(cause: unknown): string {
   const message = cause instanceof Error ? cause.message : String(cause);
-  return new CheckpointError(`${path} cannot be read: ${message.split("\n")[0]}`, { cause });
+  return message.split("\n")[0] ?? message;
 }
