@@ -23,16 +23,15 @@ export function mergeConfigs(...configs: readonly TrainConfig[]): TrainConfig {
 /**
  * The configuration as options for {@linkcode fineTune}.
  *
- * @param source what a message calls its origin
  * @throws {OptionError} when it lacks the model or the folder to save to
  */
-export function requireComplete(config: TrainConfig, source: string): FineTuneOptions {
+export function requireComplete(config: TrainConfig): FineTuneOptions {
   const { model, outputDir } = config;
   if (model === undefined) {
-    throw new OptionError(`${source}: there is no model to fine-tune: give its folder or its name on the hub (model)`);
+    throw new OptionError("there is no model to fine-tune: give its folder, or its name on the hub (model)");
   }
   if (outputDir === undefined) {
-    throw new OptionError(`${source}: there is no folder to save to: give the name of a new one (outputDir)`);
+    throw new OptionError("there is no folder to save to: give the name of a new one (outputDir)");
   }
   return { ...config, model, outputDir };
 }
