@@ -26,14 +26,17 @@ export function trainCommand(): CommandUnknownOpts {
     .option("--print-config", "print all options as a file for --config, and do nothing else")
     .option("--quiet", "show no progress")
     .action(async ({ config: file, resume, printConfig, quiet = false }) => {
-      const config = mergeConfigs(file === undefined ? {} : readPartialConfig(file), givenConfig(command));
-      if (printConfig) return write(configText(config));
       if (resume !== undefined) refuseFile(file);
-      await run(resume === undefined ? requireComplete(config) : await resumedOptions(resume, config), quiet);
+      const said = mergeConfigs(file === undefined ? {} : readPartialConfig(file), givenConfig(command));
+      const config = resume === undefined ? said : await resumedOptions(resume, said);
+      if (printConfig) write(configText(config));
+      else await run(requireComplete(config, flagNames), quiet);
     });
   for (const flag of allConfigFlags()) command.addOption(flag);
   return command;
 }
+
+const flagNames = { model: "--model", outputDir: "--output-dir" };
 
 async function run(options: FineTuneOptions, quiet: boolean): Promise<void> {
   using setup = showSetupProgress();

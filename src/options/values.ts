@@ -105,7 +105,7 @@ export function modelName(): z.ZodType<string> {
 }
 
 function notBlank(): z.ZodString {
-  return z.string().regex(/\S/).regex(/^[^\0]*$/);
+  return z.string().regex(/^[^\0]*\S[^\0]*$/);
 }
 
 /** A list of names. */

@@ -4,8 +4,7 @@ import { join } from "node:path";
 import { OptionError } from "../../errors.ts";
 import { plainly, show } from "../../files/shown.ts";
 import { exists } from "../../native/cache.ts";
-import type { FineTuneOptions } from "../fine_tune.ts";
-import { mergeConfigs, requireComplete } from "./layers.ts";
+import { mergeConfigs } from "./layers.ts";
 import type { TrainConfig } from "./options.ts";
 import { absolutePaths } from "./paths.ts";
 import { readPartialConfig } from "./read.ts";
@@ -23,7 +22,7 @@ const changeable: readonly (keyof TrainConfig)[] = [
  * @param given what is said of it now, with relative paths from the working directory
  * @throws {OptionError} when there is no run, or it would become another one
  */
-export async function resumedOptions(folder: string, given: TrainConfig): Promise<FineTuneOptions> {
+export async function resumedOptions(folder: string, given: TrainConfig): Promise<TrainConfig> {
   const path = join(folder, configName);
   if (!await exists(path)) {
     throw new OptionError(`there is no run in ${plainly(folder)} that could go on: it has no ${configName}`);
@@ -35,7 +34,7 @@ export async function resumedOptions(folder: string, given: TrainConfig): Promis
         `and goes on as it began: leave ${name} out`,
     );
   }
-  return requireComplete({ ...mergeConfigs(begun, given), outputDir: folder });
+  return { ...mergeConfigs(begun, given), outputDir: folder };
 }
 
 function differences(begun: TrainConfig, given: TrainConfig): [keyof TrainConfig, unknown][] {
