@@ -1,6 +1,6 @@
 // The training loop: batches in, one optimizer step each, events out.
 
-import { trainingBatches } from "../data/batches.ts";
+import { type Batch, trainingBatches } from "../data/batches.ts";
 import { SeededRandom } from "../data/prng.ts";
 import { type Classifier, requireOneAnswer } from "../models/classifier.ts";
 import type { ActivationPlan } from "../selective/peak_estimate.ts";
@@ -8,6 +8,7 @@ import { type Device, memory, releaseMemory, resetPeakMemory } from "../torch/mo
 import { evaluate, type Metrics } from "./evaluate.ts";
 import { lessonsOf, type TrainingExample } from "./lesson.ts";
 import { nextTask } from "./next_task.ts";
+import { initialState, type RunState } from "./run_state.ts";
 import { linearSchedule } from "./schedule.ts";
 import { planOf, Stepper } from "./step.ts";
 import { checkTrainOptions, type TrainOptions } from "./train_options.ts";
@@ -21,7 +22,7 @@ export interface TrainingData {
 /** What came out of a training run. */
 export interface TrainResult {
   readonly steps: number;
-  /** Whether the signal stopped it before its last step. */
+  /** Whether the signal stopped it before its last step, or before the evaluation after that. */
   readonly isStopped: boolean;
   readonly seconds: number;
   /** The highest bytes of live tensors on the model's device, weights included. */
@@ -67,9 +68,10 @@ class Run implements Disposable {
   readonly #longest: number;
   readonly #plan: ActivationPlan;
   readonly #stepper: Stepper;
+  readonly #state: RunState;
   readonly #order: SeededRandom;
-  #step = 0;
-  #metrics: Metrics | null = null;
+  /** Those of the state's epoch. */
+  #batches: readonly Batch[];
 
   constructor(classifier: Classifier, data: TrainingData, options: TrainOptions) {
     const { batchSize = 32, epochs = 3, seed = 0 } = options;
@@ -81,26 +83,32 @@ class Run implements Disposable {
     this.#options = options;
     this.#batchSize = batchSize;
     this.#totalSteps = options.maxSteps ?? epochs * Math.ceil(data.train.length / batchSize);
-    this.#order = new SeededRandom(seed);
     const lengths = lessons.map(({ sequence: { inputIds } }) => inputIds.length).sort((a, b) => b - a);
     this.#longest = lengths[0] ?? 0;
     this.#plan = planOf(classifier, lengths.slice(0, batchSize), options);
     this.#stepper = new Stepper(classifier, this.#plan, options);
+    this.#order = new SeededRandom(seed);
+    this.#state = initialState(this.#order.state);
+    this.#batches = this.#drawBatches();
   }
 
   async execute(): Promise<TrainResult> {
     const started = performance.now();
     resetPeakMemory(this.#device);
     this.#noticeLargeK();
-    for (let epoch = 1; this.#step < this.#totalSteps && !this.#isStopped; epoch++) await this.#runEpoch(epoch);
+    while (!this.#isComplete && !this.#isInterrupted) {
+      if (this.#data.dev !== undefined && this.#isEvaluationDue) await this.#evaluate(this.#data.dev);
+      else this.#runStep();
+      await nextTask();
+    }
     return {
-      steps: this.#step,
-      isStopped: this.#step < this.#totalSteps,
-      seconds: (performance.now() - started) / 1000,
-      peakBytes: memory(this.#device).peakBytes,
+      steps: this.#state.step,
+      isStopped: !this.#isComplete,
+      seconds: this.#state.seconds + (performance.now() - started) / 1000,
+      peakBytes: this.#peakBytes,
       trainableParameters: this.#stepper.trainableParameters,
       plan: this.#plan,
-      metrics: this.#metrics,
+      metrics: this.#state.evaluation?.metrics ?? null,
     };
   }
 
@@ -112,8 +120,27 @@ class Run implements Disposable {
     return this.#classifier.model.backbone.device;
   }
 
-  get #isStopped(): boolean {
+  get #isInterrupted(): boolean {
     return this.#options.signal?.aborted ?? false;
+  }
+
+  get #isComplete(): boolean {
+    return this.#state.step >= this.#totalSteps && !this.#isEvaluationDue;
+  }
+
+  get #isEpochDone(): boolean {
+    return this.#state.stepInEpoch === this.#batches.length;
+  }
+
+  /** Whether the next thing to do is an evaluation: after a step, and once. */
+  get #isEvaluationDue(): boolean {
+    const { step, evaluation } = this.#state;
+    if (this.#data.dev === undefined || step === 0 || evaluation?.step === step) return false;
+    return this.#isEpochDone || step === this.#totalSteps;
+  }
+
+  get #peakBytes(): number {
+    return Math.max(this.#state.peakBytes, memory(this.#device).peakBytes);
   }
 
   #noticeLargeK(): void {
@@ -123,43 +150,56 @@ class Run implements Disposable {
     this.#options.onEvent?.({ type: "notice", step: 0, message });
   }
 
-  async #runEpoch(epoch: number): Promise<void> {
-    for (const indices of trainingBatches(this.#data.train.length, this.#batchSize, this.#order)) {
-      this.#runStep(indices.flatMap((index) => this.#data.train[index] ?? []), epoch);
-      await nextTask();
-      if (this.#isStopped || this.#step === this.#totalSteps) break;
-    }
-    if (this.#data.dev !== undefined && !this.#isStopped) await this.#evaluate(this.#data.dev);
+  #drawBatches(): Batch[] {
+    this.#state.order = this.#order.state;
+    return trainingBatches(this.#data.train.length, this.#batchSize, this.#order);
   }
 
-  #runStep(examples: readonly TrainingExample[], epoch: number): void {
+  #nextExamples(): TrainingExample[] {
+    if (this.#isEpochDone) {
+      this.#batches = this.#drawBatches();
+      this.#state.epoch++;
+      this.#state.stepInEpoch = 0;
+    }
+    const batch = this.#batches[this.#state.stepInEpoch] ?? [];
+    return batch.flatMap((index) => this.#data.train[index] ?? []);
+  }
+
+  #runStep(): void {
     const started = performance.now();
+    const examples = this.#nextExamples();
     const learningRate = this.#learningRate();
     const loss = this.#stepper.run(examples, learningRate);
-    this.#step++;
-    const { liveBytes, peakBytes } = memory(this.#device);
+    this.#state.step++;
+    this.#state.stepInEpoch++;
     this.#options.onEvent?.({
       type: "step",
-      step: this.#step,
+      step: this.#state.step,
       totalSteps: this.#totalSteps,
-      epoch,
+      epoch: this.#state.epoch,
       loss,
       learningRate,
       tokens: examples.reduce((sum, { inputIds }) => sum + inputIds.length, 0),
       milliseconds: performance.now() - started,
-      liveBytes,
-      peakBytes,
+      liveBytes: memory(this.#device).liveBytes,
+      peakBytes: this.#peakBytes,
     });
   }
 
   #learningRate(): number {
     const { learningRate = 5e-5, warmupRatio = 0.1 } = this.#options;
     const totalSteps = this.#totalSteps;
-    return linearSchedule(this.#step, { learningRate, warmupSteps: Math.floor(warmupRatio * totalSteps), totalSteps });
+    return linearSchedule(this.#state.step, {
+      learningRate,
+      warmupSteps: Math.floor(warmupRatio * totalSteps),
+      totalSteps,
+    });
   }
 
   async #evaluate(dev: readonly TrainingExample[]): Promise<void> {
-    this.#metrics = await evaluate(this.#classifier, dev);
-    this.#options.onEvent?.({ type: "evaluation", step: this.#step, metrics: this.#metrics });
+    const { step } = this.#state;
+    const metrics = await evaluate(this.#classifier, dev);
+    this.#state.evaluation = { step, metrics };
+    this.#options.onEvent?.({ type: "evaluation", step, metrics });
   }
 }
