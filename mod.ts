@@ -94,11 +94,19 @@ export { saveAdapter } from "./src/methods/save_adapter.ts";
 export { exportOnnx, type OnnxOptions, type OnnxResult } from "./src/export/onnx.ts";
 
 // Training
-export { AdamW, type AdamWOptions } from "./src/train/adamw.ts";
+export { AdamW, type AdamWOptions, type AdamWState } from "./src/train/adamw.ts";
+export { newestCheckpoint } from "./src/train/checkpoint.ts";
 export { clipGradNorm } from "./src/train/clip.ts";
 export { type Dataset, openDataset } from "./src/train/dataset.ts";
 export { evaluate, type Metrics, predictLogits, probabilities } from "./src/train/evaluate.ts";
-export type { EvaluationEvent, NoticeEvent, StepEvent, TrainEvent } from "./src/train/events.ts";
+export type {
+  CheckpointEvent,
+  EvaluationEvent,
+  NoticeEvent,
+  ResumeEvent,
+  StepEvent,
+  TrainEvent,
+} from "./src/train/events.ts";
 export {
   fineTune,
   type FineTuneEvent,
@@ -135,4 +143,4 @@ export { linearSchedule, type ScheduleOptions } from "./src/train/schedule.ts";
 export { type Columns, type Task } from "./src/train/table_data.ts";
 export type { TableSources } from "./src/train/table_sources.ts";
 export { train, type TrainingData, type TrainResult } from "./src/train/train.ts";
-export type { Clipping, TrainOptions } from "./src/train/train_options.ts";
+export type { CheckpointOptions, Clipping, TrainOptions } from "./src/train/train_options.ts";

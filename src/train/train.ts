@@ -2,12 +2,14 @@
 
 import { type Batch, trainingBatches } from "../data/batches.ts";
 import { SeededRandom } from "../data/prng.ts";
+import { CheckpointError } from "../errors.ts";
 import { type Classifier, requireOneAnswer } from "../models/classifier.ts";
 import type { ActivationPlan } from "../selective/peak_estimate.ts";
 import { type Device, memory, releaseMemory, resetPeakMemory } from "../torch/mod.ts";
 import { evaluate, type Metrics } from "./evaluate.ts";
 import { lessonsOf, type TrainingExample } from "./lesson.ts";
 import { nextTask } from "./next_task.ts";
+import { RunCheckpoints } from "./run_checkpoints.ts";
 import { initialState, type RunState } from "./run_state.ts";
 import { linearSchedule } from "./schedule.ts";
 import { planOf, Stepper } from "./step.ts";
@@ -43,6 +45,8 @@ export interface TrainResult {
  * @throws {OptionError} when an option has a value that cannot be, or each label is a question of its own
  * @throws {DataError} when there are no examples, one has no label, or a text has fewer than two tokens
  * @throws {TrainingError} when the loss is not a finite number; the parameters are those before that step
+ * @throws {CheckpointError} when the checkpoint to go on from is damaged or another run's, and when that of a run that
+ * the signal stops cannot be written; one that cannot be written while the run goes on is a notice
  */
 export async function train(
   classifier: Classifier,
@@ -68,8 +72,10 @@ class Run implements Disposable {
   readonly #longest: number;
   readonly #plan: ActivationPlan;
   readonly #stepper: Stepper;
-  readonly #state: RunState;
+  readonly #checkpoints: RunCheckpoints;
   readonly #order: SeededRandom;
+  #state: RunState;
+  #started = 0;
   /** Those of the state's epoch. */
   #batches: readonly Batch[];
 
@@ -90,21 +96,25 @@ class Run implements Disposable {
     this.#order = new SeededRandom(seed);
     this.#state = initialState(this.#order.state);
     this.#batches = this.#drawBatches();
+    this.#checkpoints = new RunCheckpoints({ classifier, trainer: this.#stepper.parts }, data, options);
   }
 
   async execute(): Promise<TrainResult> {
-    const started = performance.now();
+    this.#started = performance.now();
     resetPeakMemory(this.#device);
+    this.#begin();
     this.#noticeLargeK();
     while (!this.#isComplete && !this.#isInterrupted) {
       if (this.#data.dev !== undefined && this.#isEvaluationDue) await this.#evaluate(this.#data.dev);
       else this.#runStep();
       await nextTask();
+      this.#saveIfDue();
     }
+    if (!this.#isComplete && this.#state.step > 0) this.#checkpoints.save(this.#stateNow);
     return {
       steps: this.#state.step,
       isStopped: !this.#isComplete,
-      seconds: this.#state.seconds + (performance.now() - started) / 1000,
+      seconds: this.#stateNow.seconds,
       peakBytes: this.#peakBytes,
       trainableParameters: this.#stepper.trainableParameters,
       plan: this.#plan,
@@ -143,9 +153,36 @@ class Run implements Disposable {
     return Math.max(this.#state.peakBytes, memory(this.#device).peakBytes);
   }
 
+  get #stateNow(): RunState {
+    const seconds = this.#state.seconds + (performance.now() - this.#started) / 1000;
+    return { ...this.#state, seconds, peakBytes: this.#peakBytes };
+  }
+
+  #begin(): void {
+    const state = this.#checkpoints.begin();
+    if (state === null) return;
+    this.#state = state;
+    this.#order.state = state.order;
+    this.#batches = this.#drawBatches();
+    this.#stepper.goOnAfter(state.step);
+  }
+
+  // A run does not end because a checkpoint cannot be written: the next one may be.
+  #saveIfDue(): void {
+    const { step } = this.#state;
+    if (this.#isEvaluationDue || !this.#checkpoints.isDue(step)) return;
+    try {
+      this.#checkpoints.save(this.#stateNow);
+    } catch (error) {
+      if (!(error instanceof CheckpointError)) throw error;
+      const message = `no checkpoint after step ${step}, training goes on: ${error.message}`;
+      this.#options.onEvent?.({ type: "notice", step, message });
+    }
+  }
+
   #noticeLargeK(): void {
     const { k = 16 } = this.#options;
-    if (k === "all" || k <= this.#longest) return;
+    if (k === "all" || k <= this.#longest || this.#state.step > 0) return;
     const message = `k is ${k} and the longest sequence has ${this.#longest} positions: every position is selected`;
     this.#options.onEvent?.({ type: "notice", step: 0, message });
   }

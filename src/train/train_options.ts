@@ -12,6 +12,18 @@ export const clippings = ["global", "layer"] as const;
 /** All gradients together, or each layer's (the head's, the embeddings') by themselves. */
 export type Clipping = typeof clippings[number];
 
+/** Where a run's checkpoints are, and which. */
+export interface CheckpointOptions {
+  /** The folder that they are in: `step-120` and so on. Those of another run may not be there. */
+  readonly folder: string;
+  /** One after each so many steps. Default: only when the signal stops the run. */
+  readonly saveSteps?: number | undefined;
+  /** So many are kept, the newest. Default 2. */
+  readonly keep?: number | undefined;
+  /** What each holds besides, by name. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
 /** How {@linkcode train} trains. */
 export interface TrainOptions extends AdamWOptions {
   /** Positions of each sequence that carry gradients: a number of them, a share of them, or `"all"`. Default 16. */
@@ -51,7 +63,14 @@ export interface TrainOptions extends AdamWOptions {
   readonly warmupRatio?: number;
   /** Of the order of examples, the choice of positions, and dropout. Default 0. */
   readonly seed?: number;
-  /** Called after each step and each evaluation. */
+  /** Where checkpoints are written, and when. Default: none are. */
+  readonly checkpoints?: CheckpointOptions | undefined;
+  /**
+   * The checkpoint to go on from, as {@linkcode newestCheckpoint} finds it. The result is that of the run that was never
+   * stopped: to the bit on a CPU, with as many threads and the same LibTorch.
+   */
+  readonly resumeFrom?: string | undefined;
+  /** Called after each step, each evaluation, and each checkpoint. */
   readonly onEvent?: (event: TrainEvent) => void;
   /** When it is aborted, training stops after the step at hand. */
   readonly signal?: AbortSignal;
@@ -61,7 +80,7 @@ export interface TrainOptions extends AdamWOptions {
 export function checkTrainOptions(options: TrainOptions): void {
   const { k = 16, learningRate = 5e-5, warmupRatio = 0.1, batchSize = 32, epochs = 3, maxSteps = 1, seed = 0 } =
     options;
-  const { gradientAccumulation = 1 } = options;
+  const { gradientAccumulation = 1, checkpoints } = options;
   checkSelectionSize(k);
   checkActivations(options);
   checkClipping(options);
@@ -78,6 +97,8 @@ export function checkTrainOptions(options: TrainOptions): void {
       "number of micro-batches": gradientAccumulation,
       "number of epochs": epochs,
       "number of steps": maxSteps,
+      "number of steps between checkpoints": checkpoints?.saveSteps ?? 1,
+      "number of checkpoints that are kept": checkpoints?.keep ?? 1,
     })
   ) {
     if (!(Number.isInteger(value) && value >= 1)) {
