@@ -48,10 +48,11 @@ export class RunCheckpoints {
     return state;
   }
 
-  /** Whether a checkpoint has to be written after this step. */
-  isDue(step: number): boolean {
+  /** Whether a checkpoint has to be written: after every so many steps, and after an evaluation that is the best. */
+  isDue({ step, best }: RunState): boolean {
     const { saveSteps } = this.#options.checkpoints ?? {};
-    return saveSteps !== undefined && step % saveSteps === 0 && step !== this.#savedStep;
+    if (saveSteps === undefined || step === this.#savedStep) return false;
+    return step % saveSteps === 0 || step === best?.step;
   }
 
   /**
@@ -61,12 +62,13 @@ export class RunCheckpoints {
    */
   save(state: RunState): void {
     const { checkpoints, onEvent } = this.#options;
-    const { step } = state;
+    const { step, best } = state;
     if (checkpoints === undefined || step === this.#savedStep) return;
     const { folder, keep = 2, files } = checkpoints;
     const path = writeCheckpoint(folder, this.#parts, { state, identity: this.#ownIdentity() }, files);
     this.#savedStep = step;
-    for (const older of checkpointsIn(folder).slice(0, -keep)) removeFolder(older.folder);
+    const older = checkpointsIn(folder).filter((each) => each.step !== best?.step).slice(0, -keep);
+    for (const each of older) removeFolder(each.folder);
     onEvent?.({ type: "checkpoint", step, folder: path });
   }
 
@@ -75,9 +77,9 @@ export class RunCheckpoints {
     const record = readRecord(folder);
     refuseOtherRun(folder, record.identity, this.#ownIdentity());
     readParts(folder, this.#parts);
-    const { step } = record.state;
+    const { step, evaluation } = record.state;
     this.#savedStep = step;
-    onEvent?.({ type: "resume", step, folder });
+    onEvent?.({ type: "resume", step, evaluation, folder });
     const message = otherArithmetic(record);
     if (message !== null) onEvent?.({ type: "notice", step, message });
     return record.state;

@@ -42,6 +42,16 @@ const counting: Readonly<Record<Exclude<keyof TrainOptions, Free>, true>> = {
   epsilon: true,
   weightDecay: true,
   seed: true,
+  schedule: true,
+  warmupSteps: true,
+  groupByLength: true,
+  labelSmoothing: true,
+  classWeights: true,
+  evalSteps: true,
+  bestMetric: true,
+  keepBest: true,
+  patience: true,
+  divergenceFactor: true,
 };
 
 /** The identity of a run; it reads all examples, and of a model with an adapter all weights. */

@@ -1,4 +1,5 @@
-// trainer.safetensors: what the next steps depend on beside the weights, the optimizer's state and the generators'.
+// trainer.safetensors: what the next steps depend on beside the weights: the optimizer's state, the
+// generators', and the weights of the best evaluation.
 
 import { CheckpointError } from "../errors.ts";
 import { openSafetensors } from "../files/safetensors.ts";
@@ -9,13 +10,20 @@ import { readParameter } from "../models/read_parameter.ts";
 import { parameterSources } from "../models/save.ts";
 import type { Generator, Tensor } from "../torch/mod.ts";
 import type { AdamW } from "./adamw.ts";
+import type { WeightsCopy } from "./best_weights.ts";
 
-/** What the file holds the state of. */
-export interface TrainerParts {
+/** What a stepper's next steps depend on, beside the weights. */
+export interface StepperParts {
   /** Those that are trained, by their keys. */
   readonly parameters: ReadonlyMap<string, Tensor>;
   readonly optimizer: AdamW;
   readonly generators: Readonly<Record<string, Generator>>;
+}
+
+/** What the file holds the state of. */
+export interface TrainerParts extends StepperParts {
+  /** The weights of the best evaluation, where a run keeps them. */
+  readonly best: WeightsCopy | null;
 }
 
 /**
@@ -24,13 +32,14 @@ export interface TrainerParts {
  * @throws {CheckpointError} when it cannot be written
  */
 export function writeTrainerFile(path: string, parts: TrainerParts): void {
-  const { parameters, optimizer, generators } = parts;
+  const { parameters, optimizer, generators, best } = parts;
   const updated = [...parameters].filter(([, parameter]) => optimizer.states.has(parameter)).map(([key]) => key);
   const states = Object.entries(generators).map(([name, generator]): SafetensorsSource => {
     const bytes = generator.state();
     return { name: generatorName(name), dtype: "U8", shape: [bytes.length], bytes: () => bytes };
   });
-  writeSafetensors(path, [...parameterSources(optimizerTensors(parts, updated)), ...states]);
+  const tensors = new Map([...optimizerTensors(parts, updated), ...bestTensors(best)]);
+  writeSafetensors(path, [...parameterSources(tensors), ...states]);
 }
 
 /**
@@ -41,7 +50,8 @@ export function writeTrainerFile(path: string, parts: TrainerParts): void {
 export function readTrainerFile(path: string, parts: TrainerParts): void {
   using file = openSafetensors(path);
   const updated = [...parts.parameters.keys()].filter((key) => file.tensors.has(optimizerName("steps", key)));
-  const tensors = optimizerTensors(parts, updated);
+  if ([...file.tensors.keys()].some((name) => name.startsWith(bestName("")))) parts.best?.keep();
+  const tensors = new Map([...optimizerTensors(parts, updated), ...bestTensors(parts.best)]);
   const generators = new Map(Object.entries(parts.generators).map(([name, each]) => [generatorName(name), each]));
   refuseOthers(file, tensors, generators);
   for (const [name, tensor] of tensors) readParameter(file, name, tensor);
@@ -50,6 +60,10 @@ export function readTrainerFile(path: string, parts: TrainerParts): void {
 
 function optimizerName(what: string, key: string): string {
   return `optimizer.${what}.${key}`;
+}
+
+function bestName(key: string): string {
+  return `best.${key}`;
 }
 
 function generatorName(name: string): string {
@@ -63,6 +77,10 @@ function optimizerTensors({ parameters, optimizer }: TrainerParts, keys: readonl
     const state: Record<string, Tensor> = parameter ? { ...optimizer.stateOf(parameter) } : {};
     return Object.entries(state).map(([what, tensor]) => [optimizerName(what, key), tensor] as const);
   }));
+}
+
+function bestTensors(best: WeightsCopy | null): [string, Tensor][] {
+  return [...best?.copies ?? []].map(([key, tensor]) => [bestName(key), tensor]);
 }
 
 function refuseOthers(
