@@ -13,6 +13,18 @@ import type { TrainEvent } from "./events.ts";
 import { checkLossSettings, type LossSettings } from "./loss.ts";
 import type { Schedule } from "./schedule.ts";
 
+/** Where a run's checkpoints are, and which. */
+export interface CheckpointOptions {
+  /** The folder that they are in: `step-120` and so on. Those of another run may not be there. */
+  readonly folder: string;
+  /** One after each so many steps, and after each evaluation that is the best. Default: when the signal stops the run. */
+  readonly saveSteps?: number | undefined;
+  /** So many are kept, the newest, and that of the best evaluation besides. Default 2. */
+  readonly keep?: number | undefined;
+  /** What each holds besides, by name. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
 /** How {@linkcode train} trains. */
 export interface TrainOptions extends AdamWOptions, LossSettings {
   /** Positions of each sequence that carry gradients: a number of them, a share of them, or `"all"`. Default 16. */
@@ -80,7 +92,14 @@ export interface TrainOptions extends AdamWOptions, LossSettings {
   readonly divergenceFactor?: number | undefined;
   /** Of the order of examples, the choice of positions, and dropout. Default 0. */
   readonly seed?: number;
-  /** Called after each step and each evaluation. */
+  /** Where checkpoints are written, and when. Default: none are. */
+  readonly checkpoints?: CheckpointOptions | undefined;
+  /**
+   * The checkpoint to go on from, as {@linkcode newestCheckpoint} finds it. The result is that of the run that was never
+   * stopped: to the bit on a CPU, with as many threads and the same LibTorch.
+   */
+  readonly resumeFrom?: string | undefined;
+  /** Called after each step, each evaluation, and each checkpoint. */
   readonly onEvent?: (event: TrainEvent) => void;
   /** When it is aborted, training stops after the step at hand. */
   readonly signal?: AbortSignal;
@@ -88,7 +107,8 @@ export interface TrainOptions extends AdamWOptions, LossSettings {
 
 /** Refuses options that cannot be, with what they have to be. Throws {@linkcode OptionError}. */
 export function checkTrainOptions(options: TrainOptions): void {
-  checkGiven(runOptions, options);
+  const { saveSteps, keep: keepCheckpoints } = options.checkpoints ?? {};
+  checkGiven(runOptions, { ...options, saveSteps, keepCheckpoints });
   checkMemoryBudget(options);
   checkClipping(options);
   checkWarmup(options);
