@@ -51,6 +51,8 @@ export { openRepository, type Repository, type RepositoryKind } from "./src/hub/
 // Data
 export { type EncodedExample, encodeExamples } from "./src/data/encode.ts";
 export { type Example, type ExampleColumns, readExamples } from "./src/data/examples.ts";
+export { glueTaskNamed, glueTasks } from "./src/data/glue/tasks.ts";
+export type { GlueFile, GluePart, GlueTask, TsvColumn } from "./src/data/glue/tasks.ts";
 export { discoverLabels, LabelSet } from "./src/data/labels.ts";
 export { type ClassNames, readTable, type Table, type TableOptions } from "./src/data/table.ts";
 export { loadTokenizer, Tokenizer } from "./src/data/tokenizer.ts";
@@ -119,6 +121,10 @@ export {
   type FineTuneResult,
   type ProgressEvent,
 } from "./src/train/fine_tune.ts";
+export type { GlueReadOptions, GlueSource } from "./src/train/glue_data.ts";
+export { evaluateGlue, type GlueEvaluateOptions, type GlueEvaluation } from "./src/train/glue_evaluate.ts";
+export { glueScore } from "./src/train/glue_score.ts";
+export { glueSubmission } from "./src/train/glue_submission.ts";
 export { type PredictOptions } from "./src/train/in_batches.ts";
 export { type TrainingExample } from "./src/train/lesson.ts";
 export { lossOf, type LossOptions, type LossSettings } from "./src/train/loss.ts";

@@ -85,6 +85,8 @@ export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
   readonly isSaved: boolean;
   /** Null without such a table, and when the signal stopped training before the evaluation. */
   readonly dev: Metrics | null;
+  /** Of GLUE's MNLI, over the mismatched texts; null of everything else. */
+  readonly devMismatched: Metrics | null;
   readonly test: Metrics | null;
   readonly target: Target;
 }
@@ -114,8 +116,9 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   checkOutputFolder(settings.outputDir);
   const { columns, seed, device, revision, signal, onEvent: onProgress } = settings;
   const { text = "text", textPair = text, label = "label" } = columns;
-  const tables = await readTables(options, [text, textPair, label], { signal, onProgress });
-  const target = targetOf(tables.train, label, options.task);
+  const onNotice = (message: string): void => onProgress?.({ type: "notice", step: 0, message });
+  const tables = await readTables(options, [text, textPair, label], { signal, onProgress, onNotice });
+  const target = targetOf(tables.train, label, settings.task);
   checkOptionsFor(settings, target, tables.dev !== undefined);
   const { pooling = target === "nextToken" ? "each" : "mean" } = settings;
   const examples = mapParts(tables, (table) => labelledExamples(table, columns, target));
@@ -131,10 +134,14 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   const data = await encodeParts(examples, tokenizer, { ...options, maxLength, names });
   if (target === "nextToken") checkTexts(tables, data);
   const { metrics: dev, ...training } = await train(classifier, data, settings);
-  const test = data.test && !training.isStopped
-    ? await evaluateTest(classifier, data.test, { ...options, name: names.test })
-    : null;
-  const result = { ...training, dev, test, target, isSaved: training.steps > 0 };
+  const evaluateLast = async (part: "test" | "devMismatched"): Promise<Metrics | null> => {
+    const encoded = data[part];
+    if (!encoded || training.isStopped) return null;
+    return await evaluateAtEnd(classifier, encoded, { ...options, name: names[part] });
+  };
+  const devMismatched = await evaluateLast("devMismatched");
+  const test = await evaluateLast("test");
+  const result = { ...training, dev, devMismatched, test, target, isSaved: training.steps > 0 };
   if (result.isSaved) {
     const record = describe({ ...options, ...settings, pooling, maxLength }, data, result);
     const save = method.weights.saves === "adapter" ? saveAdapter : saveClassifier;
@@ -149,10 +156,15 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   return result;
 }
 
-const parts = ["train", "dev", "test"] as const;
+const parts = ["train", "dev", "devMismatched", "test"] as const;
 
-function mapParts<From, To>({ train, dev, test }: Parts<From>, map: (part: From) => To): Parts<To> {
-  return { train: map(train), ...(dev && { dev: map(dev) }), ...(test && { test: map(test) }) };
+function mapParts<From, To>({ train, dev, devMismatched, test }: Parts<From>, map: (part: From) => To): Parts<To> {
+  return {
+    train: map(train),
+    ...(dev && { dev: map(dev) }),
+    ...(devMismatched && { devMismatched: map(devMismatched) }),
+    ...(test && { test: map(test) }),
+  };
 }
 
 async function encodeParts(
@@ -179,7 +191,7 @@ function checkTexts(tables: Parts<Table>, data: Parts<readonly EncodedExample[]>
   }
 }
 
-async function evaluateTest(
+async function evaluateAtEnd(
   classifier: Classifier,
   examples: readonly EncodedExample[],
   { name, onEvent, signal }: FineTuneOptions & { readonly name: string | undefined },

@@ -16,7 +16,7 @@ import type { PredictOptions } from "./in_batches.ts";
 import { requireNextTokens } from "./lesson.ts";
 import { type Columns, encodeInChunks, labelledExamples, refusePair, requireNextTokensOf } from "./table_data.ts";
 import { scoreTexts } from "./text_score.ts";
-import { trainedMaxLength } from "./training_record.ts";
+import { trainedGlueTask, trainedMaxLength } from "./training_record.ts";
 
 /** What a classifier says of a text: the likeliest label, its probability, and the logits of all labels. */
 export interface LabelPrediction {
@@ -44,7 +44,13 @@ export type Prediction = LabelPrediction | NumberPrediction | TextPrediction;
 
 /** A fine-tuned model with its tokenizer; made by {@linkcode loadPredictor}. Dispose it to free the parameters. */
 export class Predictor implements Disposable {
-  constructor(readonly classifier: Classifier, readonly tokenizer: Tokenizer, readonly maxLength: number) {}
+  /** @param glue the task of GLUE that it was trained on, when it was one */
+  constructor(
+    readonly classifier: Classifier,
+    readonly tokenizer: Tokenizer,
+    readonly maxLength: number,
+    readonly glue?: string,
+  ) {}
 
   /**
    * A prediction for each text or pair of texts, in their order.
@@ -139,7 +145,7 @@ export async function loadPredictor(model: string, options: PredictorOptions = {
     requireVocabulary(classifier, tokenizer, folder);
     const { maxPositions } = classifier.model.backbone;
     const maxLength = checkedMaxLength(wanted, await trainedMaxLength(folder) ?? maxPositions, maxPositions);
-    return new Predictor(classifier, tokenizer, maxLength);
+    return new Predictor(classifier, tokenizer, maxLength, await trainedGlueTask(folder));
   } catch (error) {
     classifier[Symbol.dispose]();
     throw error;

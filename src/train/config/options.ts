@@ -1,6 +1,7 @@
 // Every option of a training run, declared once: what it allows, what it is for, and its default.
 
 import * as z from "npm:zod@4.6.7";
+import { glueTasks } from "../../data/glue/tasks.ts";
 import { freezeDeclarations } from "../../methods/freeze.ts";
 import { loraDeclarations } from "../../methods/lora.ts";
 import { methodWords } from "../../methods/parse.ts";
@@ -9,6 +10,7 @@ import {
   byteCount,
   defaultOf,
   deviceName,
+  either,
   fileName,
   folderName,
   labelWeights,
@@ -52,7 +54,9 @@ const data = {
   trainSplit: split().describe("of the dataset, the split to train on (default: train)"),
   devSplit: split().describe("of the dataset, the split to evaluate on (default: validation or the like)"),
   testSplit: split().describe("of the dataset, the split to evaluate on at the end (default: none)"),
-  glue: text("the name of a GLUE task", "task").describe("a task of GLUE instead of tables"),
+  glue: text("the name of a task of GLUE", "task").describe(
+    `a task of GLUE instead of tables: ${either(glueTasks.map(({ name }) => name))}`,
+  ),
   glueDir: folderName().describe("folder of GLUE's own files (default: from the hub)"),
   columns: z.strictObject({
     text: column().describe("column of the text"),
