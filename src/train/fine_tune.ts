@@ -26,15 +26,9 @@ import { resolve } from "./config/resolve.ts";
 import { evaluate, type Metrics } from "./evaluate.ts";
 import { type CardFacts, modelCard, modelCardName } from "./model_card.ts";
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
-import {
-  type Columns,
-  encodeInChunks,
-  labelledExamples,
-  requireNextTokensOf,
-  targetOf,
-  type Task,
-} from "./table_data.ts";
+import { type Columns, labelledExamples, requireNextTokensOf, targetOf, type Task } from "./table_data.ts";
 import { type Parts, readTables, type TableSources } from "./table_sources.ts";
+import { encodeTable } from "./token_cache.ts";
 import type { TrainEvent } from "./events.ts";
 import { train, type TrainResult } from "./train.ts";
 import { checkOptionsFor, type TrainOptions } from "./train_options.ts";
@@ -57,6 +51,8 @@ export interface FineTuneOptions extends Omit<TrainOptions, "onEvent" | "k">, Me
   readonly pooling?: Pooling | undefined;
   /** Texts are cut to so many tokens. Default: 256, or what the model takes when that is less. */
   readonly maxLength?: number | undefined;
+  /** Whether encoded tables are kept in the user's cache, and looked for there. Default true. */
+  readonly tokenCache?: boolean | undefined;
   readonly device?: Device;
   /** Threads on the CPU. Default: LibTorch's own choice. */
   readonly threads?: number | undefined;
@@ -177,9 +173,9 @@ async function encodeParts(
     const task = `tokenizing ${options.names[part]}`;
     const onProgress = (done: number, total: number): void =>
       options.onEvent?.({ type: "progress", task, done, total });
-    const { maxLength, signal } = options;
+    const { maxLength, signal, tokenCache } = options;
     const some = examples[part];
-    if (some) encoded[part] = await encodeInChunks(some, tokenizer, { maxLength, signal, onProgress });
+    if (some) encoded[part] = await encodeTable(some, tokenizer, { maxLength, signal, tokenCache, onProgress });
   }
   return encoded;
 }

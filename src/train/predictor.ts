@@ -14,8 +14,9 @@ import { argmax, evaluate, type Metrics, predictLogits, probabilities } from "./
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
 import type { PredictOptions } from "./in_batches.ts";
 import { requireNextTokens } from "./lesson.ts";
-import { type Columns, encodeInChunks, labelledExamples, refusePair, requireNextTokensOf } from "./table_data.ts";
+import { type Columns, labelledExamples, refusePair, requireNextTokensOf } from "./table_data.ts";
 import { scoreTexts } from "./text_score.ts";
+import { encodeTable, type EncodeTableOptions } from "./token_cache.ts";
 import { trainedGlueTask, trainedMaxLength } from "./training_record.ts";
 
 /** What a classifier says of a text: the likeliest label, its probability, and the logits of all labels. */
@@ -75,12 +76,12 @@ export class Predictor implements Disposable {
   async evaluateTable(
     source: string | Table,
     columns: Columns = {},
-    options: PredictOptions = {},
+    options: PredictOptions & Pick<EncodeTableOptions, "tokenCache"> = {},
   ): Promise<TableMetrics> {
     const { classifier, tokenizer, maxLength } = this;
     const table = typeof source === "string" ? await readTable(source) : source;
     const examples = labelledExamples(table, columns, classifier.target);
-    const encoded = await encodeInChunks(examples, tokenizer, { maxLength });
+    const encoded = await encodeTable(examples, tokenizer, { maxLength, tokenCache: options.tokenCache });
     if (classifier.target === "nextToken") requireNextTokensOf(table, encoded);
     return { examples: examples.length, metrics: await evaluate(classifier, encoded, options) };
   }
