@@ -94,7 +94,9 @@ export { saveAdapter } from "./src/methods/save_adapter.ts";
 export { exportOnnx, type OnnxOptions, type OnnxResult } from "./src/export/onnx.ts";
 
 // Training
-export { AdamW, type AdamWOptions } from "./src/train/adamw.ts";
+export { AdamW, type AdamWOptions, isDecayed } from "./src/train/adamw.ts";
+export type { Evaluation } from "./src/train/best.ts";
+export type { ClassWeights } from "./src/train/class_weights.ts";
 export { clipGradNorm } from "./src/train/clip.ts";
 export { type Dataset, openDataset } from "./src/train/dataset.ts";
 export { evaluate, type Metrics, predictLogits, probabilities } from "./src/train/evaluate.ts";
@@ -108,7 +110,7 @@ export {
 } from "./src/train/fine_tune.ts";
 export { type PredictOptions } from "./src/train/in_batches.ts";
 export { type TrainingExample } from "./src/train/lesson.ts";
-export { lossOf } from "./src/train/loss.ts";
+export { lossOf, type LossOptions, type LossSettings } from "./src/train/loss.ts";
 export { type ProfileOptions, profileStep } from "./src/train/profile.ts";
 export type { MakeClassifier } from "./src/train/profile_measure.ts";
 export type { BytesByUse, PieceMemory } from "./src/train/profile_memory.ts";
@@ -131,7 +133,7 @@ export {
   type TableMetrics,
   type TextPrediction,
 } from "./src/train/predictor.ts";
-export { linearSchedule, type ScheduleOptions } from "./src/train/schedule.ts";
+export { learningRateAt, linearSchedule, type Schedule, type ScheduleOptions } from "./src/train/schedule.ts";
 export { type Columns, type Task } from "./src/train/table_data.ts";
 export type { TableSources } from "./src/train/table_sources.ts";
 export { train, type TrainingData, type TrainResult } from "./src/train/train.ts";

@@ -26,7 +26,7 @@ export interface AdamWOptions {
   readonly betas?: readonly [number, number];
   /** Default 1e-8. */
   readonly epsilon?: number;
-  /** On matrices; biases and norms are never decayed. Default 0.01. */
+  /** Of the parameters that {@linkcode isDecayed} names. Default 0.01. */
   readonly weightDecay?: number;
 }
 
@@ -85,8 +85,8 @@ export class AdamW implements Disposable {
     if (updates.length === 0) return;
     foreachAddScalar_(updates.map(({ steps }) => steps), 1);
     const dense = updates.filter(({ gradient }) => !gradient.isSparse);
-    this.#update(dense.filter(({ parameter }) => isMatrix(parameter)), learningRate, this.#options.weightDecay);
-    this.#update(dense.filter(({ parameter }) => !isMatrix(parameter)), learningRate, 0);
+    this.#update(dense.filter(({ parameter }) => isDecayed(parameter)), learningRate, this.#options.weightDecay);
+    this.#update(dense.filter(({ parameter }) => !isDecayed(parameter)), learningRate, 0);
     for (const update of updates) if (update.gradient.isSparse) this.#updateRows(update, learningRate);
     for (const { parameter } of updates) parameter.grad = null;
   }
@@ -142,7 +142,11 @@ export class AdamW implements Disposable {
   }
 }
 
-function isMatrix(parameter: Tensor): boolean {
+/**
+ * Whether weight decay acts on a parameter: on matrices, the embeddings' tables among them, and on no bias and no norm.
+ * These are the parameters that the Trainer of Hugging Face's transformers decays.
+ */
+export function isDecayed(parameter: Tensor): boolean {
   return parameter.shape.length >= 2;
 }
 

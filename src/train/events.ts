@@ -5,12 +5,15 @@ import type { Metrics } from "./evaluate.ts";
 /** What a training run tells while it goes on. */
 export type TrainEvent = StepEvent | EvaluationEvent | NoticeEvent;
 
-/** The metrics after an epoch. */
+/** The metrics on the dev data. */
 export interface EvaluationEvent {
   readonly type: "evaluation";
   /** Steps done so far, here and in what follows. */
   readonly step: number;
   readonly metrics: Metrics;
+  /** Whether no evaluation before was as good. */
+  readonly isBest: boolean;
+  readonly milliseconds: number;
 }
 
 /** Something that a person may not expect, and that is no error. */
@@ -29,6 +32,11 @@ export interface StepEvent {
   readonly epoch: number;
   readonly loss: number;
   readonly learningRate: number;
+  /**
+   * The Euclidean norm of all gradients together, before they were clipped; null with the optimizer in backward, where
+   * they never exist together.
+   */
+  readonly gradientNorm: number | null;
   /** Tokens of the batch, without padding: there is none. */
   readonly tokens: number;
   readonly milliseconds: number;

@@ -37,7 +37,7 @@ import {
 import { type Parts, readTables, type TableSources } from "./table_sources.ts";
 import type { TrainEvent } from "./events.ts";
 import { train, type TrainResult } from "./train.ts";
-import { checkTrainOptions, type TrainOptions } from "./train_options.ts";
+import { checkOptionsFor, checkTrainOptions, type TrainOptions } from "./train_options.ts";
 import { trainingRecordName, type Versions, versions } from "./training_record.ts";
 
 /** What {@linkcode fineTune} fine-tunes, on what, and how. */
@@ -114,6 +114,7 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
     ...defaults,
     ...method.weights.defaults,
     ...(options.maxGradNorm !== undefined && { clipping: "global" as const }),
+    ...(options.warmupSteps !== undefined && { warmupRatio: undefined }),
     ...given(options),
     ...{ method: method.name, k: selectionSize(method, options.k) },
   };
@@ -123,6 +124,7 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   const { seed, device, revision, signal, onEvent: onProgress } = settings;
   const tables = await readTables(options, [text, textPair, label], { signal, onProgress });
   const target = targetOf(tables.train, label, options.task);
+  checkOptionsFor(settings, target, tables.dev !== undefined);
   const { pooling = target === "nextToken" ? "each" : "mean" } = settings;
   const examples = mapParts(tables, (table) => labelledExamples(table, columns, target));
   const folder = await modelFolder(model, { revision, signal, onProgress });
@@ -248,9 +250,14 @@ function factsOf(
 // What of the options a model card shows.
 function shownSettings(options: TrainingRecord["options"]): Record<string, unknown> {
   const { k, loraRank, loraAlpha, loraTargets, freezeLayers, learningRate, epochs, maxSteps, batchSize } = options;
+  const { freezeEmbeddings, schedule, warmupRatio, warmupSteps, weightDecay, labelSmoothing } = options;
+  const classWeights = typeof options.classWeights === "object"
+    ? JSON.stringify(options.classWeights)
+    : options.classWeights;
   return {
-    ...{ k, loraRank, loraAlpha, loraTargets, freezeLayers, learningRate, epochs, maxSteps, batchSize },
-    ...{ warmupRatio: options.warmupRatio, maxGradNorm: options.maxGradNorm, clipping: options.clipping },
+    ...{ k, loraRank, loraAlpha, loraTargets, freezeLayers, freezeEmbeddings, learningRate, schedule, warmupRatio },
+    ...{ warmupSteps, epochs, maxSteps, batchSize, weightDecay, labelSmoothing, classWeights },
+    ...{ maxGradNorm: options.maxGradNorm, clipping: options.clipping },
     ...{ maxLength: options.maxLength, precision: options.precision, seed: options.seed },
   };
 }

@@ -1,10 +1,15 @@
 // What training can be told, and which values and combinations cannot be.
 
 import { OptionError } from "../errors.ts";
+import type { Target } from "../models/classifier.ts";
 import { type ActivationMode, activationModes, type Precision, precisions } from "../selective/gradients.ts";
 import { checkSelectionSize, type SelectionSize } from "../selective/positions.ts";
 import type { AdamWOptions } from "./adamw.ts";
+import { checkClassWeights } from "./class_weights.ts";
+import { metricNames } from "./evaluate.ts";
 import type { TrainEvent } from "./events.ts";
+import { checkLossSettings, type LossSettings } from "./loss.ts";
+import { type Schedule, schedules } from "./schedule.ts";
 
 /** Of what the length of gradients is taken when they are clipped. */
 export const clippings = ["global", "layer"] as const;
@@ -13,7 +18,7 @@ export const clippings = ["global", "layer"] as const;
 export type Clipping = typeof clippings[number];
 
 /** How {@linkcode train} trains. */
-export interface TrainOptions extends AdamWOptions {
+export interface TrainOptions extends AdamWOptions, LossSettings {
   /** Positions of each sequence that carry gradients: a number of them, a share of them, or `"all"`. Default 16. */
   readonly k?: SelectionSize;
   /**
@@ -43,12 +48,40 @@ export interface TrainOptions extends AdamWOptions {
   readonly clipping?: Clipping | undefined;
   /** The highest learning rate. Default 5e-5. */
   readonly learningRate?: number;
+  /** How the learning rate falls after the warm-up; see {@linkcode learningRateAt}. Default `linear`. */
+  readonly schedule?: Schedule | undefined;
   /** Passes over the examples. Default 3. */
   readonly epochs?: number;
   /** Stop after so many steps; the schedule is laid out for them. Default: what the epochs give. */
   readonly maxSteps?: number;
   /** The part of the steps over which the learning rate rises. Default 0.1. */
-  readonly warmupRatio?: number;
+  readonly warmupRatio?: number | undefined;
+  /** The number of these steps, instead of their part. */
+  readonly warmupSteps?: number | undefined;
+  /**
+   * Whether examples of like length go together: each epoch's order is drawn as ever, and then sorted by length within
+   * pieces of 50 batches, whose order is drawn again. Default false.
+   */
+  readonly groupByLength?: boolean | undefined;
+  /** Evaluate after so many steps, again and again, and at the end. Default: after each epoch, and at the end. */
+  readonly evalSteps?: number | undefined;
+  /**
+   * The metric that says which evaluation is the best, as {@linkcode evaluate} names it: the lowest `loss` or
+   * `perplexity`, the highest of any other. Default `loss`.
+   */
+  readonly bestMetric?: string | undefined;
+  /**
+   * Whether the weights of the best evaluation are the result, and not the last ones. They are kept in the host's
+   * memory. When a signal stops training, the last ones stay. Default false.
+   */
+  readonly keepBest?: boolean | undefined;
+  /** Stop after so many evaluations in a row that were no better than the best. Default: go on to the end. */
+  readonly patience?: number | undefined;
+  /**
+   * Stop with an error when the mean loss of about the last 100 steps is above 1, and above so many times the lowest
+   * such mean before. Default 3.
+   */
+  readonly divergenceFactor?: number | undefined;
   /** Of the order of examples, the choice of positions, and dropout. Default 0. */
   readonly seed?: number;
   /** Called after each step and each evaluation. */
@@ -59,34 +92,84 @@ export interface TrainOptions extends AdamWOptions {
 
 /** Refuses options that cannot be, with what they have to be. Throws {@linkcode OptionError}. */
 export function checkTrainOptions(options: TrainOptions): void {
-  const { k = 16, learningRate = 5e-5, warmupRatio = 0.1, batchSize = 32, epochs = 3, maxSteps = 1, seed = 0 } =
-    options;
-  const { gradientAccumulation = 1 } = options;
+  const { k = 16, learningRate = 5e-5, weightDecay = 0, seed = 0, divergenceFactor = 3 } = options;
   checkSelectionSize(k);
   checkActivations(options);
   checkClipping(options);
   checkOptimizerInBackward(options);
+  checkSchedule(options);
+  checkCounts(options);
+  checkLabelSettings(options);
   if (!(learningRate > 0 && Number.isFinite(learningRate))) {
     throw new OptionError(`the learning rate is ${learningRate}, it has to be above 0`);
   }
-  if (!(warmupRatio >= 0 && warmupRatio <= 1)) {
-    throw new OptionError(`the warm-up ratio is ${warmupRatio}, it has to be from 0 to 1`);
-  }
-  for (
-    const [name, value] of Object.entries({
-      "batch size": batchSize,
-      "number of micro-batches": gradientAccumulation,
-      "number of epochs": epochs,
-      "number of steps": maxSteps,
-    })
-  ) {
-    if (!(Number.isInteger(value) && value >= 1)) {
-      throw new OptionError(`the ${name} is ${value}, it has to be a whole number of at least 1`);
-    }
+  if (!(weightDecay >= 0 && Number.isFinite(weightDecay))) {
+    throw new OptionError(`the weight decay is ${weightDecay}, it has to be at least 0`);
   }
   if (!(Number.isSafeInteger(seed) && seed >= 0)) {
     throw new OptionError(`the seed is ${seed}, it has to be a whole number of at least 0`);
   }
+  if (!(divergenceFactor > 1)) {
+    throw new OptionError(`the divergence factor is ${divergenceFactor}, it has to be above 1`);
+  }
+}
+
+/**
+ * Refuses options that a run on these examples has no use for. Throws {@linkcode OptionError}.
+ *
+ * @param hasDev whether there are examples to evaluate on
+ */
+export function checkOptionsFor(options: TrainOptions, target: Target, hasDev: boolean): void {
+  checkLossSettings(options, target);
+  const { evalSteps, bestMetric, keepBest = false, patience } = options;
+  const metrics = metricNames(target);
+  if (bestMetric !== undefined && !metrics.includes(bestMetric)) {
+    throw new OptionError(`the best metric is ${JSON.stringify(bestMetric)}, it can be ${metrics.join(", ")}`);
+  }
+  if (hasDev) return;
+  const given = Object.entries({ evalSteps, bestMetric, keepBest: keepBest || undefined, patience });
+  const [name, value] = given.find(([, each]) => each !== undefined) ?? [];
+  if (name !== undefined) throw new OptionError(`${name} is ${value}, but there is no dev data to evaluate on`);
+}
+
+function checkCounts(options: TrainOptions): void {
+  const counts = {
+    "batch size": options.batchSize,
+    "number of micro-batches": options.gradientAccumulation,
+    "number of epochs": options.epochs,
+    "number of steps": options.maxSteps,
+    "number of steps between evaluations": options.evalSteps,
+    "patience": options.patience,
+  };
+  for (const [name, value = 1] of Object.entries(counts)) {
+    if (Number.isInteger(value) && value >= 1) continue;
+    throw new OptionError(`the ${name} is ${value}, it has to be a whole number of at least 1`);
+  }
+}
+
+function checkSchedule({ schedule = "linear", warmupRatio, warmupSteps }: TrainOptions): void {
+  if (!schedules.includes(schedule)) {
+    throw new OptionError(`the schedule is ${JSON.stringify(schedule)}, it can be ${schedules.join(", ")}`);
+  }
+  if (warmupRatio !== undefined && !(warmupRatio >= 0 && warmupRatio <= 1)) {
+    throw new OptionError(`the warm-up ratio is ${warmupRatio}, it has to be from 0 to 1`);
+  }
+  if (warmupSteps === undefined) return;
+  if (!(Number.isSafeInteger(warmupSteps) && warmupSteps >= 0)) {
+    throw new OptionError(`the number of warm-up steps is ${warmupSteps}, it has to be a whole number of at least 0`);
+  }
+  if (warmupRatio !== undefined) {
+    throw new OptionError(
+      `the warm-up is ${warmupSteps} steps, and it is ${warmupRatio} of all steps: leave out one of the two`,
+    );
+  }
+}
+
+function checkLabelSettings({ labelSmoothing = 0, classWeights }: TrainOptions): void {
+  if (!(labelSmoothing >= 0 && labelSmoothing < 1)) {
+    throw new OptionError(`the label smoothing is ${labelSmoothing}, it has to be at least 0 and below 1`);
+  }
+  if (classWeights !== undefined) checkClassWeights(classWeights);
 }
 
 function checkActivations({ activations = "auto", memoryBudget, precision = "float32" }: TrainOptions): void {
