@@ -43,8 +43,7 @@ export class StepWindow {
     this.#steps = [];
     const sum = (of: (step: StepEvent) => number): number => steps.reduce((total, step) => total + of(step), 0);
     const [tokens, milliseconds] = [sum((step) => step.tokens), sum((step) => step.milliseconds)];
-    const { step, totalSteps, epoch, learningRate, liveBytes, peakBytes } = last;
-    const { gradientNorm = null } = last as StepEvent & { readonly gradientNorm?: number | null };
+    const { step, totalSteps, epoch, learningRate, gradientNorm, liveBytes, peakBytes } = last;
     return {
       ...{ type: "step", step, totalSteps, epoch, loss: sum(({ loss }) => loss) / steps.length },
       ...{ learningRate, gradientNorm, tokens, tokensPerSecond: 1000 * tokens / milliseconds, milliseconds },
