@@ -94,13 +94,21 @@ export { saveAdapter } from "./src/methods/save_adapter.ts";
 export { exportOnnx, type OnnxOptions, type OnnxResult } from "./src/export/onnx.ts";
 
 // Training
-export { AdamW, type AdamWOptions, isDecayed } from "./src/train/adamw.ts";
+export { AdamW, type AdamWOptions, type AdamWState, isDecayed } from "./src/train/adamw.ts";
 export type { Evaluation } from "./src/train/best.ts";
+export { newestCheckpoint } from "./src/train/checkpoint.ts";
 export type { ClassWeights } from "./src/train/class_weights.ts";
 export { clipGradNorm } from "./src/train/clip.ts";
 export { type Dataset, openDataset } from "./src/train/dataset.ts";
 export { evaluate, type Metrics, predictLogits, probabilities } from "./src/train/evaluate.ts";
-export type { EvaluationEvent, NoticeEvent, StepEvent, TrainEvent } from "./src/train/events.ts";
+export type {
+  CheckpointEvent,
+  EvaluationEvent,
+  NoticeEvent,
+  ResumeEvent,
+  StepEvent,
+  TrainEvent,
+} from "./src/train/events.ts";
 export {
   fineTune,
   type FineTuneEvent,
@@ -137,4 +145,4 @@ export { learningRateAt, linearSchedule, type Schedule, type ScheduleOptions } f
 export { type Columns, type Task } from "./src/train/table_data.ts";
 export type { TableSources } from "./src/train/table_sources.ts";
 export { train, type TrainingData, type TrainResult } from "./src/train/train.ts";
-export type { Clipping, TrainOptions } from "./src/train/train_options.ts";
+export type { CheckpointOptions, Clipping, TrainOptions } from "./src/train/train_options.ts";

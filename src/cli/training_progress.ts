@@ -19,6 +19,7 @@ export function showTrainingProgress(quiet: boolean): TrainingProgress {
   const steps = stepTexts();
   const onEvent = (event: FineTuneEvent | UploadEvent): void => {
     if (event.type === "notice") line.note(event.message);
+    else if (event.type === "resume") line.note(`going on after step ${event.step}`);
     else if (event.type === "progress") line.show(event.task, () => progressText(event), event.done, event.total);
     else if (event.type === "download" || event.type === "upload") {
       line.show(event.repository, () => transferText(event), event.done, event.total ?? Infinity);

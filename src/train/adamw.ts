@@ -39,7 +39,8 @@ interface Update {
   readonly gradient: Tensor;
 }
 
-type State = Pick<Update, "average" | "squareAverage" | "steps">;
+/** What AdamW keeps of a parameter: the averages, of its shape, and its count of steps, a scalar. */
+export type AdamWState = Pick<Update, "average" | "squareAverage" | "steps">;
 
 const rowsPerChunk = 2048;
 
@@ -53,7 +54,7 @@ const rowsPerChunk = 2048;
 export class AdamW implements Disposable {
   readonly #parameters: readonly Tensor[];
   readonly #options: Required<AdamWOptions>;
-  readonly #states = new Map<Tensor, State>();
+  readonly #states = new Map<Tensor, AdamWState>();
 
   constructor(parameters: Iterable<Tensor>, options: AdamWOptions = {}) {
     const { betas = [0.9, 0.999], epsilon = 1e-8, weightDecay = 0.01 } = options;
@@ -65,6 +66,26 @@ export class AdamW implements Disposable {
   get stateBytes(): number {
     const tensors = this.#states.values().flatMap((state): Tensor[] => Object.values(state));
     return tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
+  /** The state of each parameter that has one: those that were updated. */
+  get states(): ReadonlyMap<Tensor, AdamWState> {
+    return this.#states;
+  }
+
+  /** The state of a parameter, made where there is none: all zeros, as before its first step. */
+  stateOf(parameter: Tensor): AdamWState {
+    const known = this.#states.get(parameter);
+    if (known) return known;
+    const state = scope(() =>
+      detachFromScope({
+        average: zerosLike(parameter),
+        squareAverage: zerosLike(parameter),
+        steps: tensorFrom([0], { shape: [], device: parameter.device }),
+      })
+    );
+    this.#states.set(parameter, state);
+    return state;
   }
 
   /** Updates every one of the parameters (or of `among`) that has a gradient, and frees the gradients. */
@@ -80,7 +101,7 @@ export class AdamW implements Disposable {
   #step(learningRate: number, among: readonly Tensor[]): void {
     const updates = among.flatMap((parameter) => {
       const gradient = parameter.grad;
-      return gradient === null ? [] : [{ parameter, gradient, ...this.#stateOf(parameter) }];
+      return gradient === null ? [] : [{ parameter, gradient, ...this.stateOf(parameter) }];
     });
     if (updates.length === 0) return;
     foreachAddScalar_(updates.map(({ steps }) => steps), 1);
@@ -127,18 +148,6 @@ export class AdamW implements Disposable {
         this.#update([update], learningRate, this.#options.weightDecay);
       });
     }
-  }
-
-  #stateOf(parameter: Tensor): State {
-    const known = this.#states.get(parameter);
-    if (known) return known;
-    const state = {
-      average: zerosLike(parameter),
-      squareAverage: zerosLike(parameter),
-      steps: tensorFrom([0], { shape: [], device: parameter.device }),
-    };
-    this.#states.set(parameter, detachFromScope(state));
-    return state;
   }
 }
 

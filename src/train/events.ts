@@ -1,9 +1,26 @@
 // What a training run tells while it goes on.
 
+import type { Evaluation } from "./best.ts";
 import type { Metrics } from "./evaluate.ts";
 
 /** What a training run tells while it goes on. */
-export type TrainEvent = StepEvent | EvaluationEvent | NoticeEvent;
+export type TrainEvent = StepEvent | EvaluationEvent | NoticeEvent | CheckpointEvent | ResumeEvent;
+
+/** A checkpoint was written: a folder that loads, and that the run can go on from. */
+export interface CheckpointEvent {
+  readonly type: "checkpoint";
+  readonly step: number;
+  readonly folder: string;
+}
+
+/** The run goes on from a checkpoint; the next step is the one after `step`. */
+export interface ResumeEvent {
+  readonly type: "resume";
+  readonly step: number;
+  /** The last evaluation before that; null when there was none. */
+  readonly evaluation: Evaluation | null;
+  readonly folder: string;
+}
 
 /** The metrics on the dev data. */
 export interface EvaluationEvent {

@@ -19,6 +19,7 @@ import { answersAt, lessonsOf, type TrainingExample } from "./lesson.ts";
 import { lossOf, type LossOptions, type LossSettings, lossWeight } from "./loss.ts";
 import { phaseOfWork, type TellPiece } from "./pieces.ts";
 import type { TrainOptions } from "./train_options.ts";
+import type { StepperParts } from "./trainer_file.ts";
 
 // Some of a step's sequences with their selected positions, the answer to each output, and what the whole step's answers
 // weigh.
@@ -78,6 +79,22 @@ export class Stepper implements Disposable {
   /** The number of elements of all parameters that are trained. */
   get trainableParameters(): number {
     return this.#trained.reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /** What the next steps depend on, beside the weights. */
+  get parts(): StepperParts {
+    const parameters = namedParameters(this.#classifier.model).entries().filter(([, { requiresGrad }]) => requiresGrad);
+    const { selected, rest } = this.#dropout;
+    return {
+      parameters: new Map(parameters),
+      optimizer: this.#optimizer,
+      generators: { positions: this.#positions, "dropout.selected": selected, "dropout.rest": rest },
+    };
+  }
+
+  /** Goes on as after so many steps, whose state the parts have been given. */
+  goOnAfter(step: number): void {
+    this.#step = step;
   }
 
   /** The bytes of the optimizer's state. */

@@ -2,10 +2,9 @@
 
 import { type Batch, batchesByLength, trainingBatches } from "../data/batches.ts";
 import { SeededRandom } from "../data/prng.ts";
+import { CheckpointError, TrainingError } from "../errors.ts";
 import { type Classifier, requireOneAnswer } from "../models/classifier.ts";
 import type { ActivationPlan } from "../selective/peak_estimate.ts";
-import { TrainingError } from "../errors.ts";
-import { trainedParameters } from "../nn/module.ts";
 import { type Device, memory, releaseMemory, resetPeakMemory } from "../torch/mod.ts";
 import { afterEvaluation, type Evaluation } from "./best.ts";
 import { WeightsCopy } from "./best_weights.ts";
@@ -14,6 +13,7 @@ import { evaluate, type Metrics } from "./evaluate.ts";
 import { lessonsOf, type TrainingExample } from "./lesson.ts";
 import { lossOptions } from "./loss.ts";
 import { nextTask } from "./next_task.ts";
+import { RunCheckpoints } from "./run_checkpoints.ts";
 import { initialState, type RunState } from "./run_state.ts";
 import { learningRateAt } from "./schedule.ts";
 import { planOf, Stepper } from "./step.ts";
@@ -52,6 +52,8 @@ export interface TrainResult {
  * @throws {DataError} when there are no examples, one has no label, or a text has fewer than two tokens
  * @throws {TrainingError} when the loss or the gradients are not finite, and the parameters are those before that step;
  * when training diverges, and they are those after it. With `keepBest` they are those of the best evaluation.
+ * @throws {CheckpointError} when the checkpoint to go on from is damaged or another run's, and when that of a run that
+ * the signal stops cannot be written; one that cannot be written while the run goes on is a notice
  */
 export async function train(
   classifier: Classifier,
@@ -79,9 +81,11 @@ class Run implements Disposable {
   readonly #longest: number;
   readonly #plan: ActivationPlan;
   readonly #stepper: Stepper;
+  readonly #checkpoints: RunCheckpoints;
   readonly #bestWeights: WeightsCopy | null;
-  readonly #state: RunState;
   readonly #order: SeededRandom;
+  #state: RunState;
+  #started = 0;
   /** Those of the state's epoch. */
   #batches: readonly Batch[];
 
@@ -102,15 +106,18 @@ class Run implements Disposable {
     this.#longest = longest[0] ?? 0;
     this.#plan = planOf(classifier, longest, options);
     this.#stepper = new Stepper(classifier, this.#plan, options, loss);
-    this.#bestWeights = options.keepBest ? new WeightsCopy(trainedParameters(classifier.model)) : null;
+    this.#bestWeights = options.keepBest ? new WeightsCopy(this.#stepper.parts.parameters) : null;
     this.#order = new SeededRandom(seed);
     this.#state = initialState(this.#order.state);
     this.#batches = this.#drawBatches();
+    const trainer = { ...this.#stepper.parts, best: this.#bestWeights };
+    this.#checkpoints = new RunCheckpoints({ classifier, trainer }, data, options);
   }
 
   async execute(): Promise<TrainResult> {
-    const started = performance.now();
+    this.#started = performance.now();
     resetPeakMemory(this.#device);
+    this.#begin();
     this.#noticeLargeK();
     try {
       await this.#work();
@@ -119,11 +126,12 @@ class Run implements Disposable {
       throw error;
     }
     if (this.#isComplete) this.#bestWeights?.restore();
+    else if (this.#state.step > 0) this.#checkpoints.save(this.#stateNow);
     const { evaluation, best } = this.#state;
     return {
       steps: this.#state.step,
       isStopped: !this.#isComplete,
-      seconds: this.#state.seconds + (performance.now() - started) / 1000,
+      seconds: this.#stateNow.seconds,
       peakBytes: this.#peakBytes,
       trainableParameters: this.#stepper.trainableParameters,
       plan: this.#plan,
@@ -169,11 +177,37 @@ class Run implements Disposable {
     return Math.max(this.#state.peakBytes, memory(this.#device).peakBytes);
   }
 
+  get #stateNow(): RunState {
+    const seconds = this.#state.seconds + (performance.now() - this.#started) / 1000;
+    return { ...this.#state, seconds, peakBytes: this.#peakBytes };
+  }
+
+  #begin(): void {
+    const state = this.#checkpoints.begin();
+    if (state === null) return;
+    this.#state = state;
+    this.#order.state = state.order;
+    this.#batches = this.#drawBatches();
+    this.#stepper.goOnAfter(state.step);
+  }
+
+  // A run does not end because a checkpoint cannot be written: the next one may be.
+  #saveIfDue(): void {
+    if (this.#isEvaluationDue || !this.#checkpoints.isDue(this.#state)) return;
+    try {
+      this.#checkpoints.save(this.#stateNow);
+    } catch (error) {
+      if (!(error instanceof CheckpointError)) throw error;
+      this.#notice(`no checkpoint after step ${this.#state.step}, training goes on: ${error.message}`);
+    }
+  }
+
   async #work(): Promise<void> {
     while (!this.#isComplete && !this.#isInterrupted) {
       if (this.#data.dev !== undefined && this.#isEvaluationDue) await this.#evaluate(this.#data.dev);
       else this.#runStep();
       await nextTask();
+      this.#saveIfDue();
     }
   }
 
@@ -183,7 +217,7 @@ class Run implements Disposable {
 
   #noticeLargeK(): void {
     const { k = 16 } = this.#options;
-    if (k === "all" || k <= this.#longest) return;
+    if (k === "all" || k <= this.#longest || this.#state.step > 0) return;
     this.#notice(`k is ${k} and the longest sequence has ${this.#longest} positions: every position is selected`);
   }
 

@@ -17,6 +17,18 @@ export const clippings = ["global", "layer"] as const;
 /** All gradients together, or each layer's (the head's, the embeddings') by themselves. */
 export type Clipping = typeof clippings[number];
 
+/** Where a run's checkpoints are, and which. */
+export interface CheckpointOptions {
+  /** The folder that they are in: `step-120` and so on. Those of another run may not be there. */
+  readonly folder: string;
+  /** One after each so many steps, and after each evaluation that is the best. Default: when the signal stops the run. */
+  readonly saveSteps?: number | undefined;
+  /** So many are kept, the newest, and that of the best evaluation besides. Default 2. */
+  readonly keep?: number | undefined;
+  /** What each holds besides, by name. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
 /** How {@linkcode train} trains. */
 export interface TrainOptions extends AdamWOptions, LossSettings {
   /** Positions of each sequence that carry gradients: a number of them, a share of them, or `"all"`. Default 16. */
@@ -84,7 +96,14 @@ export interface TrainOptions extends AdamWOptions, LossSettings {
   readonly divergenceFactor?: number | undefined;
   /** Of the order of examples, the choice of positions, and dropout. Default 0. */
   readonly seed?: number;
-  /** Called after each step and each evaluation. */
+  /** Where checkpoints are written, and when. Default: none are. */
+  readonly checkpoints?: CheckpointOptions | undefined;
+  /**
+   * The checkpoint to go on from, as {@linkcode newestCheckpoint} finds it. The result is that of the run that was never
+   * stopped: to the bit on a CPU, with as many threads and the same LibTorch.
+   */
+  readonly resumeFrom?: string | undefined;
+  /** Called after each step, each evaluation, and each checkpoint. */
   readonly onEvent?: (event: TrainEvent) => void;
   /** When it is aborted, training stops after the step at hand. */
   readonly signal?: AbortSignal;
@@ -140,6 +159,8 @@ function checkCounts(options: TrainOptions): void {
     "number of steps": options.maxSteps,
     "number of steps between evaluations": options.evalSteps,
     "patience": options.patience,
+    "number of steps between checkpoints": options.checkpoints?.saveSteps,
+    "number of checkpoints that are kept": options.checkpoints?.keep,
   };
   for (const [name, value = 1] of Object.entries(counts)) {
     if (Number.isInteger(value) && value >= 1) continue;

@@ -5,9 +5,8 @@ import { AppendFile } from "../../files/append_file.ts";
 import { isObject } from "../../files/json_text.ts";
 import { writeText } from "../../files/output_folder.ts";
 import { reasonOf } from "../../files/shown.ts";
-import type { RunState } from "../run_state.ts";
 import type { LogRecord } from "./record.ts";
-import type { LogSink } from "./sink.ts";
+import type { LogSink, LogStart } from "./sink.ts";
 
 /** The name of the file in a run's folder. */
 export const metricsFileName = "metrics.jsonl";
@@ -15,13 +14,20 @@ export const metricsFileName = "metrics.jsonl";
 /** Writes metrics.jsonl. A process that is killed loses at most the last line. */
 export class MetricsFile implements LogSink {
   readonly name = metricsFileName;
+  readonly #path: string;
+  readonly #start: LogStart;
   readonly #file: AppendFile;
+  #isCut = false;
 
-  constructor(path: string) {
+  constructor(path: string, start: LogStart) {
+    this.#path = path;
+    this.#start = start;
     this.#file = new AppendFile(path);
   }
 
   readonly write = (record: LogRecord): void => {
+    if (!this.#isCut) cutMetrics(this.#path, this.#start);
+    this.#isCut = true;
     this.#file.append(new TextEncoder().encode(JSON.stringify(record) + "\n"));
   };
 
@@ -47,16 +53,16 @@ export function readMetrics(path: string): MetricsLine[] {
 }
 
 /**
- * Takes out of a metrics.jsonl what is later than the state that its run goes on with: it is written again. The file is
- * replaced at once or stays as it was.
+ * Takes out of a metrics.jsonl, where there is one, what is later than the start that its run goes on from, and a torn
+ * last line. The file is replaced at once or stays as it was.
  *
  * @throws {DataError} as {@linkcode readMetrics}, and when the file cannot be replaced
  */
-export function cutMetrics(path: string, state: Pick<RunState, "step" | "evaluation">): void {
-  const evaluated = state.evaluation?.step ?? 0;
+export function cutMetrics(path: string, { step, evaluation }: LogStart): void {
+  if (!isFile(path)) return;
   const kept = wholeLines(path).filter((line, index) => {
-    const { type, step } = parsed(line) ?? refuse(path, index);
-    return step <= (type === "evaluation" ? evaluated : state.step);
+    const event = parsed(line) ?? refuse(path, index);
+    return step > 0 && event.step <= (event.type === "evaluation" ? evaluation?.step ?? 0 : step);
   });
   replaceFile(path, kept.map((line) => line + "\n").join(""));
 }
@@ -82,6 +88,14 @@ function parsed(line: string): MetricsLine | null {
 
 function refuse(path: string, index: number): never {
   throw new DataError(`${path}: line ${index + 1} is no event of a run: no object with a type and a step`);
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
 }
 
 function replaceFile(path: string, text: string): void {

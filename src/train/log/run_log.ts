@@ -4,10 +4,9 @@ import { join } from "node:path";
 import { OptionError } from "../../errors.ts";
 import { reasonOf } from "../../files/shown.ts";
 import type { NoticeEvent, TrainEvent } from "../events.ts";
-import type { RunState } from "../run_state.ts";
 import { MetricsFile, metricsFileName } from "./metrics_file.ts";
 import { type LogRecord, now, StepWindow } from "./record.ts";
-import type { LogSink } from "./sink.ts";
+import { beginning, type LogSink, type LogStart } from "./sink.ts";
 import { TensorBoardFile } from "./tensorboard_file.ts";
 
 /** What is logged of a run. */
@@ -20,8 +19,6 @@ export interface LogOptions {
 
 /** How a run's log is opened. */
 export interface OpenLogOptions extends LogOptions {
-  /** The state that a run goes on with; what the log has from later steps no longer holds. */
-  readonly resumed?: Pick<RunState, "step" | "evaluation"> | undefined;
   /** Told what the log is told, once that is written. */
   readonly onEvent?: ((event: TrainEvent) => void) | undefined;
 }
@@ -41,16 +38,22 @@ export function checkLogOptions({ logSteps = 1 }: LogOptions): void {
   }
 }
 
-/** Opens the log in a run's folder, which has to exist; its metrics.jsonl has been cut when the run goes on. */
+/**
+ * Opens the log in a run's folder, which has to exist. When the first event is that the run goes on from a checkpoint,
+ * what the log has from later steps is taken out; otherwise it begins anew.
+ */
 export function openRunLog(folder: string, options: OpenLogOptions = {}): RunLog {
-  const { logSteps = 1, tensorboard = true, resumed, onEvent } = options;
-  const sinks: LogSink[] = [new MetricsFile(join(folder, metricsFileName))];
-  if (tensorboard) sinks.push(new TensorBoardFile(folder, resumed?.step));
+  const { logSteps = 1, tensorboard = true, onEvent } = options;
+  let sinks: readonly LogSink[] | null = null;
   const steps = new StepWindow();
   const failed = new Set<LogSink>();
 
+  const openSinks = (start: LogStart): LogSink[] => {
+    const metrics = new MetricsFile(join(folder, metricsFileName), start);
+    return tensorboard ? [metrics, new TensorBoardFile(folder, start)] : [metrics];
+  };
   const write = (record: LogRecord): void => {
-    for (const sink of sinks) {
+    for (const sink of sinks ?? []) {
       try {
         sink.write(record);
       } catch (error) {
@@ -65,6 +68,7 @@ export function openRunLog(folder: string, options: OpenLogOptions = {}): RunLog
     if (record !== null) write(record);
   };
   const tell = (event: TrainEvent): void => {
+    sinks ??= openSinks(event.type === "resume" ? event : beginning);
     if (event.type !== "step") write({ ...event, time: now() });
     else {
       steps.add(event);
@@ -74,7 +78,7 @@ export function openRunLog(folder: string, options: OpenLogOptions = {}): RunLog
   };
   const close = (): void => {
     flush();
-    for (const sink of sinks) sink[Symbol.dispose]();
+    for (const sink of sinks ?? []) sink[Symbol.dispose]();
   };
   return { onEvent: tell, [Symbol.dispose]: close };
 }

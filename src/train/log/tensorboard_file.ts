@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { AppendFile } from "../../files/append_file.ts";
 import type { LogRecord, StepRecord } from "./record.ts";
-import type { LogSink } from "./sink.ts";
+import type { LogSink, LogStart } from "./sink.ts";
 import { scalarsEvent, sessionStart, versionEvent } from "./tensorboard_event.ts";
 import { tfRecord } from "./tfrecord.ts";
 
@@ -12,10 +12,10 @@ export class TensorBoardFile implements LogSink {
   readonly name = "TensorBoard's file";
   readonly #file: AppendFile;
 
-  /** @param resumedStep the step that the run goes on after: TensorBoard forgets what earlier files have from later ones */
-  constructor(folder: string, resumedStep = -1) {
+  /** TensorBoard forgets what earlier files have from steps after the start. */
+  constructor(folder: string, { step }: LogStart) {
     const seconds = nextTime(folder);
-    const start = sessionStart({ seconds, step: resumedStep + 1 });
+    const start = sessionStart({ seconds, step: step + 1 });
     this.#file = new AppendFile(
       join(folder, `${namePrefix}${seconds}.fewtune`),
       Uint8Array.from([...tfRecord(versionEvent(seconds)), ...tfRecord(start)]),

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { cutMetrics, readMetrics } from "../../../src/train/log/metrics_file.ts";
+import { type MetricsLine, readMetrics } from "../../../src/train/log/metrics_file.ts";
 import { checkLogOptions, type OpenLogOptions, openRunLog } from "../../../src/train/log/run_log.ts";
+import type { LogStart } from "../../../src/train/log/sink.ts";
 import { crc32c } from "../../../src/train/log/tfrecord.ts";
 import type { StepEvent, TrainEvent } from "../../../src/train/events.ts";
 import { temporaryFolder } from "../../native/fakes.ts";
@@ -27,6 +28,11 @@ function events(from: number, to: number): TrainEvent[] {
   return steps.flatMap((step) => step % 5 === 0 ? [stepEvent(step), evaluationEvent(step)] : [stepEvent(step)]);
 }
 
+// A run that is stopped before its first checkpoint begins anew.
+function resumeEvent({ step, evaluation }: LogStart): TrainEvent[] {
+  return step === 0 ? [] : [{ type: "resume", step, evaluation, folder: `checkpoints/step-${step}` }];
+}
+
 function log(folder: string, told: readonly TrainEvent[], options: OpenLogOptions = {}): void {
   using opened = openRunLog(folder, options);
   told.forEach(opened.onEvent);
@@ -36,8 +42,8 @@ function numbers(path: string, field: string): unknown[] {
   return readMetrics(path).flatMap((line) => line.type === "step" ? [line[field]] : []);
 }
 
-function withoutTime(path: string): unknown[] {
-  return readMetrics(path).map(({ time: _, ...line }) => line);
+function withoutTime(path: string): MetricsLine[] {
+  return readMetrics(path).map(({ time: _, ...line }) => line as MetricsLine);
 }
 
 function eventFiles(folder: string): string[] {
@@ -131,11 +137,12 @@ Deno.test("a run that goes on leaves the same lines as one that never stopped", 
     Deno.mkdirSync(stopped);
     log(stopped, events(1, reached));
     Deno.writeTextFileSync(path, '{"type":"st', { append: true });
-    cutMetrics(path, state);
-    assert.deepEqual([...Deno.readDirSync(stopped)].length, 2, "nothing else is left");
     const isEvaluationDue = state.step === 5 && state.evaluation === null;
-    log(stopped, [...isEvaluationDue ? [evaluationEvent(5)] : [], ...events(state.step + 1, 10)], { resumed: state });
-    assert.deepEqual(withoutTime(path), withoutTime(join(whole, "metrics.jsonl")), JSON.stringify(state));
+    const due = isEvaluationDue ? [evaluationEvent(5)] : [];
+    log(stopped, [...resumeEvent(state), ...due, ...events(state.step + 1, 10)]);
+    const lines = withoutTime(path).filter(({ type }) => type !== "resume");
+    assert.deepEqual(lines, withoutTime(join(whole, "metrics.jsonl")), JSON.stringify(state));
+    assert.equal([...Deno.readDirSync(stopped)].length, 3, "metrics.jsonl and two of TensorBoard's");
   }
 });
 
@@ -167,8 +174,8 @@ Deno.test("TensorBoard reads every scalar; after a kill in mid-write all before;
   tearLastRecord(killed);
   log(resumed, events(1, 8));
   tearLastRecord(resumed);
-  log(resumed, events(7, 7), { resumed: { step: 6, evaluation: null } });
-  log(resumed, events(6, 10), { resumed: { step: 5, evaluation: null } });
+  log(resumed, [...resumeEvent({ step: 6, evaluation: { step: 5, metrics: {} } }), ...events(7, 7)]);
+  log(resumed, [...resumeEvent({ step: 5, evaluation: { step: 5, metrics: {} } }), ...events(6, 10)]);
   assert.equal(eventFiles(resumed).length, 3);
 
   const read = JSON.parse(await runPython("tensorboard_scalars.py", [whole, killed, resumed]));
