@@ -30,7 +30,9 @@ export async function resumedOptions(folder: string, given: TrainConfig): Promis
   const begun = readPartialConfig(path);
   for (const [name, value] of differences(begun, absolutePaths(given, Deno.cwd()))) {
     throw new OptionError(
-      `${name} is ${show(value)}, but the run in ${plainly(folder)} began with ${show(begun[name])}, ` +
+      `${name} is ${show(value)}, but the run in ${plainly(folder)} began ${
+        begun[name] === undefined ? "without it" : `with ${show(begun[name])}`
+      }, ` +
         `and goes on as it began: leave ${name} out`,
     );
   }
