@@ -67,7 +67,7 @@ export class RunCheckpoints {
     const { folder, keep = 2, files } = checkpoints;
     const path = writeCheckpoint(folder, this.#parts, { state, identity: this.#ownIdentity() }, files);
     this.#saved = momentOf(state);
-    const older = checkpointsIn(folder).filter((each) => each.step !== best?.step).slice(0, -keep);
+    const older = checkpointsIn(folder).slice(0, -keep).filter((each) => each.step !== best?.step);
     for (const each of older) removeFolder(each.folder);
     onEvent?.({ type: "checkpoint", step, folder: path });
   }

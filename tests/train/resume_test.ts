@@ -9,6 +9,9 @@ import {
   type MethodOptions,
   namedParameters,
   newestCheckpoint,
+  noGrad,
+  ops,
+  scope,
   toTypedArray,
   train,
   type TrainEvent,
@@ -171,4 +174,86 @@ Deno.test("stopped once, at any step", async () => {
     assert.equal(pieces, 2);
     assert.deepEqual(outcome, expected, `stopped after step ${step}`);
   }
+});
+
+Deno.test("the newest checkpoints are kept, and the best evaluation's", async () => {
+  using temporary = temporaryFolder();
+  using classifier = bert();
+  const folder = temporary.path;
+  const steps = (): number[] => [...Deno.readDirSync(folder)].map(({ name }) => Number(name.slice(5))).sort();
+  const [best, kept]: [number[], number[][]] = [[], []];
+  await train(classifier, withDev, {
+    ...{ ...shared, maxSteps: 9, evalSteps: 1, bestMetric: "accuracy", checkpoints: { folder, saveSteps: 2, keep: 2 } },
+    onEvent: (event) => {
+      if (event.type === "evaluation" && event.isBest) best.push(event.step);
+      if (event.type === "checkpoint") kept.push(steps());
+    },
+  });
+  const saved = [1, 2, 3, 4, 5, 6, 7, 8, 9].filter((step) => step % 2 === 0 || best.includes(step));
+  const expected = saved.map((step) => {
+    const newest = saved.filter((each) => each <= step).slice(-2);
+    return [...new Set([best.findLast((each) => each <= step) ?? 0, ...newest])].sort();
+  });
+  assert.deepEqual(kept, expected);
+  assert.ok(best.length < 4 && best.length > 0, `${best}`);
+});
+
+Deno.test("refused before the first step", async () => {
+  using temporary = temporaryFolder();
+  const folder = temporary.path;
+  const test: Case = { name: "", make: bert, data: withDev, options: {} };
+  const toStep = (event: TrainEvent): boolean => event.type === "step" && event.step === 2;
+  await run(test, toStep, { checkpoints: { folder } });
+  const resumeFrom = newestCheckpoint(folder);
+  const attempts: [Partial<Case>, TrainOptions, RegExp][] = [
+    [{}, { checkpoints: { folder } }, /holds checkpoints already \(\S*step-2\)/],
+    [{}, { resumeFrom: join(folder, "step-1") }, /step-1\/trainer\.json cannot be read/],
+    [{}, { resumeFrom, seed: 6 }, /step-2: seed was 5 and is 6 now/],
+    [{}, { resumeFrom, labelSmoothing: 0.1 }, /labelSmoothing was not given and is 0\.1 now/],
+    [
+      { data: { train: examples.toReversed(), dev: examples.slice(0, 6) } },
+      { resumeFrom },
+      /trained on other examples/,
+    ],
+    [{ data: { train: examples, dev: examples.slice(0, 5) } }, { resumeFrom }, /evaluated on other examples/],
+    [{ make: () => randomBert({ dropout: 0.2, numHiddenLayers: 2 }) }, { resumeFrom }, /of another model or another/],
+    [{ make: () => small("selective+lora") }, { resumeFrom }, /of another model or another method/],
+  ];
+  for (const [changed, options, message] of attempts) {
+    await assertNothingLeft(async () => {
+      await assert.rejects(run({ ...test, ...changed }, toStep, options), { name: "CheckpointError", message });
+    });
+  }
+  for (const checkpoints of [{ folder, saveSteps: 0 }, { folder, keep: 0 }]) {
+    await assert.rejects(run(test, toStep, { checkpoints }), {
+      name: "OptionError",
+      message: /^(saveSteps|keep\w*) is 0/,
+    });
+  }
+  const lora = (): Classifier => {
+    const classifier = bert();
+    applyMethod(classifier, "selective+lora");
+    return classifier;
+  };
+  const checkpoints = { folder: join(folder, "new") };
+  await assert.rejects(run({ ...test, make: lora }, toStep, { checkpoints }), {
+    name: "OptionError",
+    message: /the model was not loaded from a folder, which an adapter needs as its base/,
+  });
+});
+
+Deno.test("an adapter goes on only with the base that it began with", async () => {
+  using temporary = temporaryFolder();
+  const test: Case = { name: "", make: () => small("lora"), data: withDev, options: { k: "all" } };
+  const toStep = (event: TrainEvent): boolean => event.type === "step" && event.step === 1;
+  await run(test, toStep, { checkpoints: { folder: temporary.path } });
+  const other = async (): Promise<Classifier> => {
+    const classifier = await small("lora");
+    const [frozen] = [...namedParameters(classifier.model).values()].filter(({ requiresGrad }) => !requiresGrad);
+    assert.ok(frozen);
+    noGrad(() => scope(() => ops.mulScalar_(frozen, 1.5)));
+    return classifier;
+  };
+  const resumeFrom = newestCheckpoint(temporary.path);
+  await assert.rejects(run({ ...test, make: other }, toStep, { resumeFrom }), { message: /of another model/ });
 });
