@@ -29,13 +29,13 @@ export interface Pushed {
 }
 
 /**
- * Uploads all files of a saved model's folder in one commit, but for those whose name begins with a dot. Files of the
- * repository that the folder has not stay.
+ * Uploads all files of a saved model's folder in one commit, but for those whose name begins with a dot, and for what a
+ * training run leaves beside its result: checkpoints and logs. Files of the repository that the folder has not stay.
  *
  * Needs `--allow-net` of the endpoint and where it lets files be put, `--allow-env`, and `--allow-read` of the folder.
  *
  * @param name `org/name`
- * @throws {CheckpointError} when the folder holds no saved model
+ * @throws {CheckpointError} when the folder holds no saved model, or a run that is not finished
  * @throws {HubError} without a token that may write, when a link leads out of the folder, or when the hub refuses
  */
 export async function pushModel(folder: string, name: string, options: PushOptions = {}): Promise<Pushed> {
@@ -141,11 +141,14 @@ async function filesOf(folder: string): Promise<Map<string, number>> {
   }
 }
 
+// What a run's folder holds that is none of its result.
+const ofTheRun = /^(checkpoints|metrics\.jsonl|events\.out\.tfevents\..*)$/;
+
 async function walk(folder: string, prefix: string, root: string): Promise<[path: string, bytes: number][]> {
   const found: [string, number][] = [];
   for await (const { name, isDirectory } of Deno.readDir(join(folder, prefix))) {
     const path = prefix + name;
-    if (name.startsWith(".")) continue;
+    if (name.startsWith(".") || (prefix === "" && ofTheRun.test(name))) continue;
     if (isDirectory) found.push(...await walk(folder, `${path}/`, root));
     else found.push([path, await sizeInside(join(folder, path), root)]);
   }
@@ -165,6 +168,11 @@ const described = [
 
 function requireModel(folder: string, files: ReadonlyMap<string, number>): void {
   const names = [...files.keys()];
+  if (files.has("train_config.json") && !files.has("training.json")) {
+    throw new CheckpointError(
+      `${folder} holds a training run that is not finished: finish it (fewtune train --resume)`,
+    );
+  }
   if (described.some(([config, weights]) => files.has(config) && names.some((name) => weights.test(name)))) return;
   throw new CheckpointError(
     `${folder} holds no saved model: neither config.json with model.safetensors, ` +

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { isObject, readTextUpTo } from "../files/json_text.ts";
 import { removeFolder, writeFolder, writeText } from "../files/output_folder.ts";
+import { reasonOf } from "../files/shown.ts";
 import { readSavedPart, writeSavedPart } from "../methods/saved_part.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { threads } from "../torch/mod.ts";
@@ -32,7 +33,11 @@ const format = 1;
 const mostBytes = 2 ** 24;
 const [recordName, tensorsName] = ["trainer.json", "trainer.safetensors"];
 
-/** The checkpoints in a folder, the oldest first; none where there is no such folder. */
+/**
+ * The checkpoints in a folder, the oldest first; none where there is no such folder.
+ *
+ * @throws {CheckpointError} when it cannot be read
+ */
 export function checkpointsIn(folder: string): { readonly step: number; readonly folder: string }[] {
   return namesIn(folder)
     .map((name) => ({ step: Number(/^step-(\d+)$/.exec(name)?.[1] ?? NaN), folder: join(folder, name) }))
@@ -97,7 +102,7 @@ function namesIn(folder: string): string[] {
     return [...Deno.readDirSync(folder)].map(({ name }) => name);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
+    throw new CheckpointError(`${folder} cannot be read (${reasonOf(error)})`, { cause: error });
   }
 }
 

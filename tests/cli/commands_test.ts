@@ -221,21 +221,31 @@ Deno.test("regression: numbers in, numbers out", async () => {
   assert.ok(Number.isFinite(value));
 });
 
-Deno.test("Ctrl-C finishes the step, saves, and exits with 130; SIGTERM with 143", async () => {
+Deno.test("Ctrl-C finishes the step, saves, and exits with 130; --resume goes on from there; SIGTERM exits with 143", async () => {
   using place = prepared();
   const { at } = place;
   writeCsv(at("train.csv"), 24, (good) => good ? "good" : "bad");
-  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
-    const out = at(signal);
-    const flags = ["--train", at("train.csv"), "--max-steps", "1000000", "--output-dir", out];
-    const child = spawnCli(["train", "--model", at("model"), ...flags]);
-    const stderr = await readUntil(child.stderr, /^step 1\//m, () => child.kill(signal));
+  const out = at("out");
+  const begin = ["--model", at("model"), "--train", at("train.csv"), "--max-steps", "1000000", "--output-dir", out];
+  let reached = 0;
+  for (const [flags, signal, code] of [[begin, "SIGINT", 130], [["--resume", out], "SIGTERM", 143]] as const) {
+    const child = spawnCli(["train", ...flags]);
+    const stderr = await readUntil(child.stderr, /^step \d+\//m, () => child.kill(signal));
     assert.deepEqual([(await child.status).code, await new Response(child.stdout).text()], [code, ""]);
-    assert.match(stderr, new RegExp(`\\nfewtune: interrupted after step \\d+: saved to ${out}\\n$`));
-    assert.equal(JSON.parse(Deno.readTextFileSync(join(out, "training.json"))).result.isStopped, true);
+    const left = new RegExp(`\\nfewtune: interrupted after step (\\d+): go on with fewtune train --resume ${out}\\n$`);
+    const [, step] = left.exec(stderr) ?? [];
+    assert.ok(Number(step) > reached, stderr);
+    if (reached > 0) assert.match(stderr, new RegExp(`^going on after step ${reached}$`, "m"));
+    reached = Number(step);
+    assert.ok(Deno.statSync(join(out, `checkpoints/step-${reached}`)).isDirectory);
   }
-  assert.match(await succeed(["predict", "--model", at("SIGINT"), "good film"]), /^(good|bad)/);
-  assert.deepEqual([...Deno.readDirSync(at(""))].filter(({ name }) => name.includes("partial")), []);
+  assert.match(
+    await succeed(["predict", "--model", join(out, `checkpoints/step-${reached}`), "good film"]),
+    /^(good|bad)/,
+  );
+  const names = [...Deno.readDirSync(at("")), ...Deno.readDirSync(out)].map(({ name }) => name);
+  assert.deepEqual(names.filter((name) => name === "training.json" || name.includes("partial")), []);
+  await fail(["predict", "--model", out, "good film"], 1, /config\.json/);
 });
 
 /** Reads all of a stream; calls `onSeen` once when what has come so far matches. */

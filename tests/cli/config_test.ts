@@ -31,8 +31,11 @@ Deno.test("train --config: flags count before the file, what is printed is the w
 
   await succeed([...said, "--quiet"]);
   await succeed([...again, "--output-dir", at("second"), "--quiet"]);
+  await succeed(["train", "--config", at("first/train_config.json"), "--output-dir", at("third"), "--quiet"]);
   const weights = (name: string): Uint8Array => Deno.readFileSync(at(`${name}/model.safetensors`));
   assert.deepEqual(weights("second"), weights("first"));
+  assert.deepEqual(weights("third"), weights("first"));
+  assert.equal(Deno.readTextFileSync(at("first/train_config.json")), printed);
 
   Deno.writeTextFileSync(at("wrong.yaml"), "model: model\nepoch: 3");
   await fail(
@@ -42,4 +45,10 @@ Deno.test("train --config: flags count before the file, what is printed is the w
   );
   await fail(["train", "--resume", at("model"), "--config", at("mine.yaml")], 2, /leave out --config/);
   await fail(["train", "--resume", at("model")], 2, /there is no run in .*model that could go on/);
+  await fail(
+    ["train", "--resume", at("first"), "--epochs", "9"],
+    2,
+    /epochs is 9, but the run in .*first began with 50/,
+  );
+  await fail(["train", "--resume", at("first")], 1, /first holds a finished run: there is nothing left to do/);
 });
