@@ -102,6 +102,26 @@ Deno.test("the same seed gives the same weights to the bit, another seed others"
   assert.notDeepEqual(await trained({ seed: 4 }), first);
 });
 
+Deno.test("with groupByLength each epoch has every example once, those of like length together, by the seed", async () => {
+  const many = labelledSequences(Array.from({ length: 64 }, (_, index) => 2 + (index * 7) % 31));
+  const tokensOf = async (seed: number): Promise<number[]> => {
+    using classifier = randomBert({ numHiddenLayers: 1 });
+    const steps: StepEvent[] = [];
+    const onEvent = (event: TrainEvent): void => void (event.type === "step" && steps.push(event));
+    const options = { k: 2, batchSize: 4, epochs: 2, groupByLength: true, seed, onEvent };
+    await train(classifier, { train: many }, options);
+    return steps.map(({ tokens }) => tokens);
+  };
+  const tokens = await tokensOf(1);
+  const total = many.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+  for (const epoch of [tokens.slice(0, 16), tokens.slice(16)]) {
+    assert.equal(epoch.reduce((sum, each) => sum + each), total);
+    assert.ok(Math.max(...epoch) > 4 * Math.min(...epoch), `${epoch}`);
+  }
+  assert.deepEqual(await tokensOf(1), tokens);
+  assert.notDeepEqual(await tokensOf(2), tokens);
+});
+
 Deno.test("however activations and gradients are kept, the weights are the same to the bit", async () => {
   const expected = await trained({ seed: 3 });
   assert.deepEqual(await trained({ seed: 3, activations: "recompute" }), expected);
@@ -182,6 +202,18 @@ const badOptions: readonly (readonly [TrainOptions, RegExp])[] = [
   [{ learningRate: 0 }, /learning rate is 0/],
   [{ learningRate: Infinity }, /learning rate is Infinity/],
   [{ warmupRatio: 1.5 }, /warm-up ratio is 1\.5/],
+  [{ warmupSteps: 2.5 }, /number of warm-up steps is 2\.5/],
+  [{ warmupSteps: 5, warmupRatio: 0.1 }, /^the warm-up is 5 steps, and it is 0\.1 of all steps: leave out one/],
+  [{ schedule: "square" as "cosine" }, /^the schedule is "square", it can be linear, cosine, constant$/],
+  [{ weightDecay: -1 }, /weight decay is -1/],
+  [{ labelSmoothing: 1 }, /label smoothing is 1, it has to be at least 0 and below 1/],
+  [{ labelSmoothing: -0.1 }, /label smoothing is -0\.1/],
+  [{ classWeights: "even" as "balanced" }, /class weights are "even", they have to be "balanced" or a weight for each/],
+  [{ classWeights: { no: 0 } }, /class weight of "no" is 0, it has to be above 0/],
+  [{ classWeights: { no: NaN } }, /class weight of "no" is NaN/],
+  [{ evalSteps: 0 }, /number of steps between evaluations is 0/],
+  [{ patience: 0 }, /patience is 0/],
+  [{ divergenceFactor: 1 }, /divergence factor is 1, it has to be above 1/],
   [{ batchSize: 0 }, /batch size is 0/],
   [{ epochs: 0 }, /number of epochs is 0/],
   [{ epochs: 1.5 }, /number of epochs is 1\.5/],
