@@ -60,7 +60,6 @@ function unknown(path: readonly string[], names: readonly string[]): string {
   return `there is no option ${quoteName(inFull(name))}${known}`;
 }
 
-// JSON has neither NaN nor Infinity, and calls them null.
 function shown(value: unknown): string {
-  return typeof value === "number" || typeof value === "bigint" ? String(value) : show(value);
+  return typeof value === "number" ? String(value) : show(value);
 }
