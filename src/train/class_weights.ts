@@ -5,20 +5,6 @@ import { OptionError } from "../errors.ts";
 /** Weights that make every label count the same in all, or the weight of each label by its name. */
 export type ClassWeights = "balanced" | Readonly<Record<string, number>>;
 
-/** Throws {@linkcode OptionError} unless each weight is a number above 0. */
-export function checkClassWeights(weights: ClassWeights): void {
-  if (weights === "balanced") return;
-  if (typeof weights !== "object" || weights === null || Array.isArray(weights)) {
-    throw new OptionError(
-      `the class weights are ${JSON.stringify(weights)}, they have to be "balanced" or a weight for each label`,
-    );
-  }
-  for (const [name, weight] of Object.entries(weights)) {
-    if (typeof weight === "number" && weight > 0 && Number.isFinite(weight)) continue;
-    throw new OptionError(`the class weight of ${JSON.stringify(name)} is ${weight}, it has to be above 0`);
-  }
-}
-
 /**
  * The weight of each label by its id, as scikit-learn's `compute_class_weight` gives them. `balanced`: the number of
  * examples, divided by that of the labels that occur and by that of the label's examples (King and Zeng 2001). A label

@@ -5,10 +5,9 @@ import type { EncodedExample } from "../data/encode.ts";
 import type { Example } from "../data/examples.ts";
 import type { Table } from "../data/table.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
-import { OptionError } from "../errors.ts";
 import type { Classifier, Target } from "../models/classifier.ts";
 import type { Pooling } from "../models/contract.ts";
-import { applyMethod, checkMethod } from "../methods/apply.ts";
+import { applyMethod } from "../methods/apply.ts";
 import type { Method } from "../methods/contract.ts";
 import { hubModelOf } from "../hub/cache_layout.ts";
 import { modelFolder } from "../hub/model_folder.ts";
@@ -23,21 +22,16 @@ import { initialize } from "../native/load.ts";
 import type { OnProgress } from "../native/progress.ts";
 import type { SelectionSize } from "../selective/positions.ts";
 import { type Device, threads } from "../torch/mod.ts";
+import { resolve } from "./config/resolve.ts";
 import { evaluate, type Metrics } from "./evaluate.ts";
 import { type CardFacts, modelCard, modelCardName } from "./model_card.ts";
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
-import {
-  type Columns,
-  encodeInChunks,
-  labelledExamples,
-  requireNextTokensOf,
-  targetOf,
-  type Task,
-} from "./table_data.ts";
+import { type Columns, labelledExamples, requireNextTokensOf, targetOf, type Task } from "./table_data.ts";
 import { type Parts, readTables, type TableSources } from "./table_sources.ts";
+import { encodeTable } from "./token_cache.ts";
 import type { TrainEvent } from "./events.ts";
 import { train, type TrainResult } from "./train.ts";
-import { checkOptionsFor, checkTrainOptions, type TrainOptions } from "./train_options.ts";
+import { checkOptionsFor, type TrainOptions } from "./train_options.ts";
 import { trainingRecordName, type Versions, versions } from "./training_record.ts";
 
 /** What {@linkcode fineTune} fine-tunes, on what, and how. */
@@ -57,6 +51,8 @@ export interface FineTuneOptions extends Omit<TrainOptions, "onEvent" | "k">, Me
   readonly pooling?: Pooling | undefined;
   /** Texts are cut to so many tokens. Default: 256, or what the model takes when that is less. */
   readonly maxLength?: number | undefined;
+  /** Whether encoded tables are kept in the user's cache, and looked for there. Default true. */
+  readonly tokenCache?: boolean | undefined;
   readonly device?: Device;
   /** Threads on the CPU. Default: LibTorch's own choice. */
   readonly threads?: number | undefined;
@@ -85,6 +81,8 @@ export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
   readonly isSaved: boolean;
   /** Null without such a table, and when the signal stopped training before the evaluation. */
   readonly dev: Metrics | null;
+  /** Of GLUE's MNLI, over the mismatched texts; null of everything else. */
+  readonly devMismatched: Metrics | null;
   readonly test: Metrics | null;
   readonly target: Target;
 }
@@ -109,21 +107,14 @@ export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
  * ```
  */
 export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult> {
-  const method = checkMethod(options.method ?? "selective", options);
-  const { model, columns = {}, ...settings } = {
-    ...defaults,
-    ...method.weights.defaults,
-    ...(options.maxGradNorm !== undefined && { clipping: "global" as const }),
-    ...(options.warmupSteps !== undefined && { warmupRatio: undefined }),
-    ...given(options),
-    ...{ method: method.name, k: selectionSize(method, options.k) },
-  };
-  checkTrainOptions(settings);
+  const { method, settings: resolved } = resolve(options);
+  const { model, ...settings } = { ...options, ...resolved };
   checkOutputFolder(settings.outputDir);
+  const { columns, seed, device, revision, signal, onEvent: onProgress } = settings;
   const { text = "text", textPair = text, label = "label" } = columns;
-  const { seed, device, revision, signal, onEvent: onProgress } = settings;
-  const tables = await readTables(options, [text, textPair, label], { signal, onProgress });
-  const target = targetOf(tables.train, label, options.task);
+  const onNotice = (message: string): void => onProgress?.({ type: "notice", step: 0, message });
+  const tables = await readTables(options, [text, textPair, label], { signal, onProgress, onNotice });
+  const target = targetOf(tables.train, label, settings.task);
   checkOptionsFor(settings, target, tables.dev !== undefined);
   const { pooling = target === "nextToken" ? "each" : "mean" } = settings;
   const examples = mapParts(tables, (table) => labelledExamples(table, columns, target));
@@ -139,10 +130,14 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   const data = await encodeParts(examples, tokenizer, { ...options, maxLength, names });
   if (target === "nextToken") checkTexts(tables, data);
   const { metrics: dev, ...training } = await train(classifier, data, settings);
-  const test = data.test && !training.isStopped
-    ? await evaluateTest(classifier, data.test, { ...options, name: names.test })
-    : null;
-  const result = { ...training, dev, test, target, isSaved: training.steps > 0 };
+  const evaluateLast = async (part: "test" | "devMismatched"): Promise<Metrics | null> => {
+    const encoded = data[part];
+    if (!encoded || training.isStopped) return null;
+    return await evaluateAtEnd(classifier, encoded, { ...options, name: names[part] });
+  };
+  const devMismatched = await evaluateLast("devMismatched");
+  const test = await evaluateLast("test");
+  const result = { ...training, dev, devMismatched, test, target, isSaved: training.steps > 0 };
   if (result.isSaved) {
     const record = describe({ ...options, ...settings, pooling, maxLength }, data, result);
     const save = method.weights.saves === "adapter" ? saveAdapter : saveClassifier;
@@ -157,37 +152,15 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   return result;
 }
 
-const defaults = {
-  batchSize: 32,
-  gradientAccumulation: 1,
-  learningRate: 5e-5,
-  epochs: 3,
-  warmupRatio: 0.1,
-  activations: "auto",
-  precision: "float32",
-  optimizerInBackward: false,
-  seed: 0,
-  device: "cpu",
-} as const;
+const parts = ["train", "dev", "devMismatched", "test"] as const;
 
-// An option that is undefined was not given.
-function given(options: FineTuneOptions): FineTuneOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as typeof options;
-}
-
-/** The positions that carry gradients by a method. Throws {@linkcode OptionError} for a k where there is none. */
-export function selectionSize({ name, isSelective }: Method, k: SelectionSize | undefined): SelectionSize {
-  if (isSelective) return k ?? 16;
-  if (k === undefined || k === "all") return "all";
-  throw new OptionError(
-    `k is ${k}, but the method ${name} has no k: every position carries gradients, unless it is selective`,
-  );
-}
-
-const parts = ["train", "dev", "test"] as const;
-
-function mapParts<From, To>({ train, dev, test }: Parts<From>, map: (part: From) => To): Parts<To> {
-  return { train: map(train), ...(dev && { dev: map(dev) }), ...(test && { test: map(test) }) };
+function mapParts<From, To>({ train, dev, devMismatched, test }: Parts<From>, map: (part: From) => To): Parts<To> {
+  return {
+    train: map(train),
+    ...(dev && { dev: map(dev) }),
+    ...(devMismatched && { devMismatched: map(devMismatched) }),
+    ...(test && { test: map(test) }),
+  };
 }
 
 async function encodeParts(
@@ -200,9 +173,9 @@ async function encodeParts(
     const task = `tokenizing ${options.names[part]}`;
     const onProgress = (done: number, total: number): void =>
       options.onEvent?.({ type: "progress", task, done, total });
-    const { maxLength, signal } = options;
+    const { maxLength, signal, tokenCache } = options;
     const some = examples[part];
-    if (some) encoded[part] = await encodeInChunks(some, tokenizer, { maxLength, signal, onProgress });
+    if (some) encoded[part] = await encodeTable(some, tokenizer, { maxLength, signal, tokenCache, onProgress });
   }
   return encoded;
 }
@@ -214,7 +187,7 @@ function checkTexts(tables: Parts<Table>, data: Parts<readonly EncodedExample[]>
   }
 }
 
-async function evaluateTest(
+async function evaluateAtEnd(
   classifier: Classifier,
   examples: readonly EncodedExample[],
   { name, onEvent, signal }: FineTuneOptions & { readonly name: string | undefined },

@@ -20,11 +20,11 @@ export type Task = typeof tasks[number];
 /** The names of a table's columns. */
 export interface Columns {
   /** Default `text`. */
-  readonly text?: string;
+  readonly text?: string | undefined;
   /** The second text of a pair; none unless given. */
   readonly textPair?: string | undefined;
   /** Default `label`. A language model needs none. */
-  readonly label?: string;
+  readonly label?: string | undefined;
 }
 
 /**
@@ -92,7 +92,8 @@ export interface EncodeOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const chunk = 256;
+/** How many examples are encoded until the event loop runs. */
+export const chunkSize = 256;
 
 /** Encodes examples as {@linkcode encodeExamples} does, and lets the event loop run now and then. */
 export async function encodeInChunks(
@@ -102,7 +103,7 @@ export async function encodeInChunks(
 ): Promise<EncodedExample[]> {
   const encoded: EncodedExample[] = [];
   do {
-    const next = examples.slice(encoded.length, encoded.length + chunk);
+    const next = examples.slice(encoded.length, encoded.length + chunkSize);
     encoded.push(...encodeExamples(next, tokenizer, maxLength));
     onProgress?.(encoded.length, examples.length);
     await nextTask();

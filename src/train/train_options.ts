@@ -2,20 +2,16 @@
 
 import { OptionError } from "../errors.ts";
 import type { Target } from "../models/classifier.ts";
-import { type ActivationMode, activationModes, type Precision, precisions } from "../selective/gradients.ts";
-import { checkSelectionSize, type SelectionSize } from "../selective/positions.ts";
+import { checkGiven } from "../options/check.ts";
+import type { ActivationMode, Precision } from "../selective/gradients.ts";
+import type { SelectionSize } from "../selective/positions.ts";
 import type { AdamWOptions } from "./adamw.ts";
-import { checkClassWeights } from "./class_weights.ts";
+import type { Clipping } from "./clip.ts";
+import { runOptions } from "./config/options.ts";
 import { metricNames } from "./evaluate.ts";
 import type { TrainEvent } from "./events.ts";
 import { checkLossSettings, type LossSettings } from "./loss.ts";
-import { type Schedule, schedules } from "./schedule.ts";
-
-/** Of what the length of gradients is taken when they are clipped. */
-export const clippings = ["global", "layer"] as const;
-
-/** All gradients together, or each layer's (the head's, the embeddings') by themselves. */
-export type Clipping = typeof clippings[number];
+import type { Schedule } from "./schedule.ts";
 
 /** Where a run's checkpoints are, and which. */
 export interface CheckpointOptions {
@@ -111,26 +107,12 @@ export interface TrainOptions extends AdamWOptions, LossSettings {
 
 /** Refuses options that cannot be, with what they have to be. Throws {@linkcode OptionError}. */
 export function checkTrainOptions(options: TrainOptions): void {
-  const { k = 16, learningRate = 5e-5, weightDecay = 0, seed = 0, divergenceFactor = 3 } = options;
-  checkSelectionSize(k);
-  checkActivations(options);
+  const { saveSteps, keep: keepCheckpoints } = options.checkpoints ?? {};
+  checkGiven(runOptions, { ...options, saveSteps, keepCheckpoints });
+  checkMemoryBudget(options);
   checkClipping(options);
+  checkWarmup(options);
   checkOptimizerInBackward(options);
-  checkSchedule(options);
-  checkCounts(options);
-  checkLabelSettings(options);
-  if (!(learningRate > 0 && Number.isFinite(learningRate))) {
-    throw new OptionError(`the learning rate is ${learningRate}, it has to be above 0`);
-  }
-  if (!(weightDecay >= 0 && Number.isFinite(weightDecay))) {
-    throw new OptionError(`the weight decay is ${weightDecay}, it has to be at least 0`);
-  }
-  if (!(Number.isSafeInteger(seed) && seed >= 0)) {
-    throw new OptionError(`the seed is ${seed}, it has to be a whole number of at least 0`);
-  }
-  if (!(divergenceFactor > 1)) {
-    throw new OptionError(`the divergence factor is ${divergenceFactor}, it has to be above 1`);
-  }
 }
 
 /**
@@ -151,78 +133,23 @@ export function checkOptionsFor(options: TrainOptions, target: Target, hasDev: b
   if (name !== undefined) throw new OptionError(`${name} is ${value}, but there is no dev data to evaluate on`);
 }
 
-function checkCounts(options: TrainOptions): void {
-  const counts = {
-    "batch size": options.batchSize,
-    "number of micro-batches": options.gradientAccumulation,
-    "number of epochs": options.epochs,
-    "number of steps": options.maxSteps,
-    "number of steps between evaluations": options.evalSteps,
-    "patience": options.patience,
-    "number of steps between checkpoints": options.checkpoints?.saveSteps,
-    "number of checkpoints that are kept": options.checkpoints?.keep,
-  };
-  for (const [name, value = 1] of Object.entries(counts)) {
-    if (Number.isInteger(value) && value >= 1) continue;
-    throw new OptionError(`the ${name} is ${value}, it has to be a whole number of at least 1`);
-  }
+function checkWarmup({ warmupRatio, warmupSteps }: TrainOptions): void {
+  if (warmupSteps === undefined || warmupRatio === undefined) return;
+  throw new OptionError(
+    `the warm-up is ${warmupSteps} steps, and it is ${warmupRatio} of all steps: leave out one of the two`,
+  );
 }
 
-function checkSchedule({ schedule = "linear", warmupRatio, warmupSteps }: TrainOptions): void {
-  if (!schedules.includes(schedule)) {
-    throw new OptionError(`the schedule is ${JSON.stringify(schedule)}, it can be ${schedules.join(", ")}`);
-  }
-  if (warmupRatio !== undefined && !(warmupRatio >= 0 && warmupRatio <= 1)) {
-    throw new OptionError(`the warm-up ratio is ${warmupRatio}, it has to be from 0 to 1`);
-  }
-  if (warmupSteps === undefined) return;
-  if (!(Number.isSafeInteger(warmupSteps) && warmupSteps >= 0)) {
-    throw new OptionError(`the number of warm-up steps is ${warmupSteps}, it has to be a whole number of at least 0`);
-  }
-  if (warmupRatio !== undefined) {
-    throw new OptionError(
-      `the warm-up is ${warmupSteps} steps, and it is ${warmupRatio} of all steps: leave out one of the two`,
-    );
-  }
-}
-
-function checkLabelSettings({ labelSmoothing = 0, classWeights }: TrainOptions): void {
-  if (!(labelSmoothing >= 0 && labelSmoothing < 1)) {
-    throw new OptionError(`the label smoothing is ${labelSmoothing}, it has to be at least 0 and below 1`);
-  }
-  if (classWeights !== undefined) checkClassWeights(classWeights);
-}
-
-function checkActivations({ activations = "auto", memoryBudget, precision = "float32" }: TrainOptions): void {
-  if (activations !== "auto" && !activationModes.includes(activations)) {
-    throw new OptionError(
-      `activations are ${JSON.stringify(activations)}, they can be ${["auto", ...activationModes].join(", ")}`,
-    );
-  }
-  if (!precisions.includes(precision)) {
-    throw new OptionError(`the precision is ${JSON.stringify(precision)}, it can be ${precisions.join(" or ")}`);
-  }
-  if (memoryBudget === undefined) return;
-  if (!(memoryBudget > 0 && Number.isFinite(memoryBudget))) {
-    throw new OptionError(`the memory budget is ${memoryBudget} bytes, it has to be above 0`);
-  }
-  if (activations !== "auto") {
-    throw new OptionError(
-      `a memory budget lets the activations be chosen, but they are set to ${activations}: use auto`,
-    );
-  }
+function checkMemoryBudget({ activations = "auto", memoryBudget }: TrainOptions): void {
+  if (memoryBudget === undefined || activations === "auto") return;
+  throw new OptionError(
+    `a memory budget lets the activations be chosen, but they are set to ${activations}: use auto`,
+  );
 }
 
 function checkClipping({ maxGradNorm, clipping }: TrainOptions): void {
-  if (maxGradNorm !== undefined && !(maxGradNorm > 0 && Number.isFinite(maxGradNorm))) {
-    throw new OptionError(`the gradients' maximum norm is ${maxGradNorm}, it has to be above 0`);
-  }
-  if (clipping !== undefined && !clippings.includes(clipping)) {
-    throw new OptionError(`clipping is ${JSON.stringify(clipping)}, it can be ${clippings.join(" or ")}`);
-  }
-  if (clipping !== undefined && maxGradNorm === undefined) {
-    throw new OptionError(`clipping is ${clipping}, but there is no maximum norm to clip to: give one (maxGradNorm)`);
-  }
+  if (clipping === undefined || maxGradNorm !== undefined) return;
+  throw new OptionError(`clipping is ${clipping}, but there is no maximum norm to clip to: give one (maxGradNorm)`);
 }
 
 // In backward a layer is updated before the gradients of those below it are there.
