@@ -15,6 +15,7 @@ import { predictCommand } from "./predict.ts";
 import { profileCommand } from "./profile.ts";
 import { pullCommand } from "./pull.ts";
 import { pushCommand } from "./push.ts";
+import { reportCommand } from "./report.ts";
 import { setupCommand } from "./setup.ts";
 import { trainCommand } from "./train.ts";
 
@@ -46,6 +47,7 @@ function makeProgram(onVerbose: () => void): CommandUnknownOpts {
     predictCommand(),
     exportCommand(),
     profileCommand(),
+    reportCommand(),
     pullCommand(),
     pushCommand(),
   ];

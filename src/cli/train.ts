@@ -9,6 +9,7 @@ import { configText } from "../train/config/write.ts";
 import { fineTune, type FineTuneOptions, type FineTuneResult } from "../train/fine_tune.ts";
 import { allConfigFlags, givenConfig } from "./config_flags.ts";
 import { InterruptedError, type Interrupts, listenToInterrupts } from "./interrupt.ts";
+import { printEvents, printResult } from "./json_events.ts";
 import { folderName } from "./option_values.ts";
 import { mebibytes, metricFacts, printFacts, write } from "./output.ts";
 import { showSetupProgress } from "./setup_progress.ts";
@@ -25,12 +26,13 @@ export function trainCommand(): CommandUnknownOpts {
     .option("--resume <dir>", "go on with the run in this folder, which was stopped", folderName)
     .option("--print-config", "print all options as a file for --config, and do nothing else")
     .option("--quiet", "show no progress")
-    .action(async ({ config: file, resume, printConfig, quiet = false }) => {
+    .option("--json", "print events as lines of JSON, and the result as the last one")
+    .action(async ({ config: file, resume, printConfig, ...display }) => {
       if (resume !== undefined) refuseFile(file);
       const said = mergeConfigs(file === undefined ? {} : readPartialConfig(file), givenConfig(command));
       const config = resume === undefined ? said : await resumedOptions(resume, said);
       if (printConfig) write(configText(config));
-      else await run(requireComplete(config, flagNames), resume !== undefined, quiet);
+      else await run(requireComplete(config, flagNames), resume !== undefined, display);
     });
   for (const flag of allConfigFlags()) command.addOption(flag);
   return command;
@@ -38,9 +40,14 @@ export function trainCommand(): CommandUnknownOpts {
 
 const flagNames = { model: "--model", outputDir: "--output-dir" };
 
-async function run(options: FineTuneOptions, resume: boolean, quiet: boolean): Promise<void> {
+interface Display {
+  readonly quiet?: boolean | undefined;
+  readonly json?: boolean | undefined;
+}
+
+async function run(options: FineTuneOptions, resume: boolean, { quiet = false, json = false }: Display): Promise<void> {
   using setup = showSetupProgress();
-  using progress = showTrainingProgress(quiet);
+  using progress = json ? printEvents(quiet) : showTrainingProgress(quiet);
   using interrupts = listenToInterrupts(() => progress.note("finishing the step; once more to stop at once"));
   const result = await fineTune({
     ...options,
@@ -50,8 +57,9 @@ async function run(options: FineTuneOptions, resume: boolean, quiet: boolean): P
     ...(!quiet && { onSetup: setup.onProgress }),
   });
   progress[Symbol.dispose]();
+  if (json) printResult(result, options.outputDir);
   endIfInterrupted(interrupts, result, options.outputDir);
-  printFacts(facts(result, options.outputDir));
+  if (!json) printFacts(facts(result, options.outputDir));
 }
 
 function refuseFile(file: string | undefined): void {

@@ -30,11 +30,6 @@ export interface RunLog extends Disposable {
   readonly onEvent: (event: TrainEvent) => void;
 }
 
-/** Refuses what {@linkcode LogOptions} cannot be. Throws {@linkcode OptionError}. */
-export function checkLogOptions({ logSteps, tensorboard }: LogOptions): void {
-  checkGiven(runOptions, { logSteps, tensorboard });
-}
-
 /**
  * Opens the log in a run's folder, which has to exist. When the first event is that the run goes on from a checkpoint,
  * what the log has from later steps is taken out; otherwise it begins anew.
