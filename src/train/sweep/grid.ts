@@ -4,9 +4,15 @@ import { createHash } from "node:crypto";
 import { OptionError } from "../../errors.ts";
 import type { FineTuneOptions } from "../fine_tune.ts";
 
-type NotVaried = "outputDir" | "signal" | "onEvent" | "onSetup";
+// What a run is compared by has to be the same in all.
+const compared = [
+  ...["dev", "test", "dataset", "datasetRevision", "devSplit", "testSplit", "columns", "task"] as const,
+];
+const own = ["outputDir", "signal", "onEvent", "onSetup"] as const;
 
-/** For each option that varies, its values. */
+type NotVaried = typeof compared[number] | typeof own[number];
+
+/** For each option that varies, its values; what runs are evaluated on cannot vary. */
 export type Grid = {
   readonly [Name in Exclude<keyof FineTuneOptions, NotVaried>]?: readonly Exclude<FineTuneOptions[Name], undefined>[];
 };
@@ -23,7 +29,7 @@ export function combinations(grid: Grid): Combination[] {
 }
 
 /**
- * Refuses a grid without anything to vary, without a value, or with one twice.
+ * Refuses a grid without anything to vary, with an option that cannot, without a value, or with one twice.
  *
  * @param fixed the options that all runs share: none of them can vary
  * @throws {OptionError}
@@ -32,6 +38,9 @@ export function checkGrid(grid: Grid, fixed: Readonly<Record<string, unknown>>):
   const entries: [string, readonly unknown[]][] = Object.entries(grid);
   if (entries.length === 0) throw new OptionError("the grid is empty: give an option and the values to try");
   for (const [name, values] of entries) {
+    if (!canVary(name)) {
+      throw new OptionError(`${name} cannot be in the grid: the runs of a sweep are compared on the same data`);
+    }
     if (values.length === 0) throw new OptionError(`the grid has no value of ${name}: give some, or leave it out`);
     if (fixed[name] !== undefined) {
       throw new OptionError(`${name} is ${shown(fixed[name])} and in the grid as well: leave out one of the two`);
@@ -40,6 +49,10 @@ export function checkGrid(grid: Grid, fixed: Readonly<Record<string, unknown>>):
     const twice = texts.find((text, index) => texts.indexOf(text) < index);
     if (twice !== undefined) throw new OptionError(`the grid has the value ${twice} of ${name} twice: leave one out`);
   }
+}
+
+function canVary(name: string): boolean {
+  return ![...compared, ...own].some((other) => other === name);
 }
 
 const longest = 120;
