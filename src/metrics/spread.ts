@@ -9,8 +9,10 @@ export interface Spread {
 
 /** The mean and the sample standard deviation, as Python's `statistics.mean` and `stdev`; of none the mean is NaN. */
 export function spread(values: readonly number[]): Spread {
-  const mean = values.reduce((sum, value) => sum + value / values.length, values.length === 0 ? NaN : 0);
+  // From the first value on, so that equal values have exactly their value as the mean.
+  const [first = NaN] = values;
+  const mean = values.reduce((sum, value) => sum + (value - first) / values.length, first);
   if (values.length < 2) return { mean, standardDeviation: null };
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return { mean, standardDeviation: Math.sqrt(squares / (values.length - 1)) };
+  const length = Math.hypot(...values.map((value) => value - mean));
+  return { mean, standardDeviation: length / Math.sqrt(values.length - 1) };
 }
