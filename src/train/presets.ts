@@ -1,14 +1,14 @@
 // Recipes by name: options that belong together, and the values that a sweep tries.
 
 import { OptionError } from "../errors.ts";
-import type { FineTuneOptions } from "./fine_tune.ts";
+import type { TrainConfig } from "./config/options.ts";
 import type { Grid } from "./sweep/grid.ts";
 
 /** A recipe. */
 export interface Preset {
   /** For a person, in one line. */
   readonly description: string;
-  readonly options: Partial<FineTuneOptions>;
+  readonly options: TrainConfig;
   /** What a sweep varies; a single run takes the first value of each. */
   readonly grid: Grid;
 }
@@ -64,7 +64,7 @@ export function presetOf(name: string, glue?: string): Preset {
 }
 
 /** A preset as the options of a single run, with the first value of each that a sweep varies; throws as {@linkcode presetOf}. */
-export function presetOptions(name: string, glue?: string): Partial<FineTuneOptions> {
+export function presetOptions(name: string, glue?: string): TrainConfig {
   const { options, grid } = presetOf(name, glue);
   return { ...options, ...Object.fromEntries(Object.entries(grid).map(([option, [first]]) => [option, first])) };
 }

@@ -1,28 +1,27 @@
 // A grid of options: every combination of their values, and a name for each.
 
 import { createHash } from "node:crypto";
+import { basename, isAbsolute } from "node:path";
 import { OptionError } from "../../errors.ts";
-import type { FineTuneOptions } from "../fine_tune.ts";
+import type { TrainConfig } from "../config/options.ts";
 
-// What a run is compared by has to be the same in all.
-const compared = [
-  ...["dev", "test", "dataset", "datasetRevision", "devSplit", "testSplit", "columns", "task"] as const,
+// What runs are compared by has to be the same in all.
+const notVaried = [
+  ...["dev", "test", "dataset", "datasetRevision", "devSplit", "testSplit"] as const,
+  ...["glue", "glueDir", "columns", "task", "outputDir"] as const,
 ];
-const own = ["outputDir", "signal", "onEvent", "onSetup"] as const;
 
-type NotVaried = typeof compared[number] | typeof own[number];
+type Varied = Exclude<keyof TrainConfig, typeof notVaried[number]>;
 
-/** For each option that varies, its values; what runs are evaluated on cannot vary. */
-export type Grid = {
-  readonly [Name in Exclude<keyof FineTuneOptions, NotVaried>]?: readonly Exclude<FineTuneOptions[Name], undefined>[];
-};
+/** For each option that varies, its values; the data that runs are evaluated on cannot vary. */
+export type Grid = { readonly [Name in Varied]?: readonly Exclude<TrainConfig[Name], undefined>[] };
 
 /** One value of each option that varies. */
-export type Combination = Readonly<Record<string, unknown>>;
+export type Combination = Omit<TrainConfig, "outputDir">;
 
 /** Every combination of a grid's values, the first option's varying slowest. */
 export function combinations(grid: Grid): Combination[] {
-  return Object.entries(grid).reduce<Combination[]>(
+  return Object.entries(grid).reduce<Record<string, unknown>[]>(
     (some, [name, values]) => some.flatMap((one) => values.map((value) => ({ ...one, [name]: value }))),
     [{}],
   );
@@ -52,7 +51,7 @@ export function checkGrid(grid: Grid, fixed: Readonly<Record<string, unknown>>):
 }
 
 function canVary(name: string): boolean {
-  return ![...compared, ...own].some((other) => other === name);
+  return !notVaried.some((other) => other === name);
 }
 
 const longest = 120;
@@ -63,8 +62,13 @@ const longest = 120;
  */
 export function combinationName(combination: Combination): string {
   const name = Object.entries(combination).map(([option, value]) => `${option}=${shown(value)}`).join(",");
-  const safe = name.replaceAll(/[^\w.,=+-]+/g, "_").slice(0, longest);
+  const short = Object.entries(combination).map(([option, value]) => `${option}=${shown(lastName(value))}`).join(",");
+  const safe = short.replaceAll(/[^\w.,=+-]+/g, "_").slice(0, longest);
   return safe === name ? name : `${safe}-${createHash("sha256").update(name).digest("hex").slice(0, 8)}`;
+}
+
+function lastName(value: unknown): unknown {
+  return typeof value === "string" && isAbsolute(value) ? basename(value) : value;
 }
 
 /** A value for a person: small numbers as `5e-5`, text as it is. */

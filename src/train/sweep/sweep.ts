@@ -1,18 +1,25 @@
 // A sweep: every combination of a grid of options is a fine-tuning run, one after the other.
 
 import { join } from "node:path";
+import { OptionError } from "../../errors.ts";
+import { faultOf } from "../../options/check.ts";
+import { requireComplete } from "../config/layers.ts";
+import { runOptions, type TrainConfig } from "../config/options.ts";
+import { absolutePaths } from "../config/paths.ts";
+import { resolve } from "../config/resolve.ts";
+import { absoluteGrid } from "./layers.ts";
 import { initialize } from "../../native/load.ts";
 import { fineTune, type FineTuneEvent, type FineTuneOptions } from "../fine_tune.ts";
 import { type Versions, versions } from "../training_record.ts";
-import { checkMethod } from "../../methods/apply.ts";
-import { checkTrainOptions, type TrainOptions } from "../train_options.ts";
 import { checkGrid, type Combination, combinations, type Grid } from "./grid.ts";
 import { runOf, type SweepRun } from "./runs.ts";
 import { metricsOf, summarize, type SweepSummary } from "./summary.ts";
 import { checkSweepFolder, lockSweepFolder, type SweepIdentity, writeSweepFile } from "./sweep_folder.ts";
 
 /** What a sweep varies, and what its runs share: the options of {@linkcode fineTune}. */
-export interface SweepOptions extends Omit<FineTuneOptions, "onEvent"> {
+export interface SweepOptions extends Omit<FineTuneOptions, "model" | "onEvent"> {
+  /** As {@linkcode fineTune} has it, unless it varies. */
+  readonly model?: string | undefined;
   readonly grid: Grid;
   /** The folder for the runs' folders and sweep.json; where it is there, it holds this sweep, which goes on. */
   readonly outputDir: string;
@@ -92,18 +99,24 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
  * Throws {@linkcode OptionError} and {@linkcode CheckpointError} as {@linkcode sweep}.
  */
 export function planSweep(options: SweepOptions): SweepRun[] {
-  const { grid, outputDir } = options;
-  checkGrid(grid, sharedOptions(options));
-  for (const combination of combinations(grid)) checkOptions(runOptions(options, combination));
-  checkSweepFolder(outputDir, identityOf(options));
-  return combinations(grid).map((combination) => runOf(combination, outputDir));
+  const { outputDir } = options;
+  const shared = sharedOptions(options);
+  checkGrid(options.grid, shared);
+  for (const combination of combinations(options.grid)) {
+    const fault = faultOf(runOptions, { ...shared, ...combination });
+    if (fault) throw new OptionError(fault.message);
+    resolve(optionsOf(options, combination));
+  }
+  const identity = identityOf(options);
+  checkSweepFolder(outputDir, identity);
+  return combinations(identity.grid).map((combination) => runOf(combination, outputDir));
 }
 
 async function execute({ name, options: combination, state }: SweepRun, options: SweepOptions): Promise<SweepRun> {
   const { outputDir, signal, onSetup, onEvent } = options;
   try {
     await fineTune({
-      ...runOptions(options, combination),
+      ...optionsOf(options, combination),
       ...{ outputDir: join(outputDir, name), resume: state === "begun" },
       ...(signal && { signal }),
       ...(onSetup && { onSetup }),
@@ -117,12 +130,14 @@ async function execute({ name, options: combination, state }: SweepRun, options:
   }
 }
 
-function runOptions(options: SweepOptions, combination: Combination): FineTuneOptions {
-  return { ...sharedOptions(options), ...combination, outputDir: options.outputDir } as FineTuneOptions;
+function optionsOf(options: SweepOptions, combination: Combination): FineTuneOptions {
+  return requireComplete({ ...sharedOptions(options), ...combination, outputDir: options.outputDir }, "the sweep");
 }
 
+// Paths are absolute, so that the same sweep can go on from another working directory.
 function identityOf(options: SweepOptions): SweepIdentity {
-  return { options: sharedOptions(options), grid: options.grid };
+  const here = Deno.cwd();
+  return { options: absolutePaths(sharedOptions(options), here), grid: absoluteGrid(options.grid, here) };
 }
 
 function resultOf(options: SweepOptions, runs: readonly SweepRun[]): SweepResult {
@@ -135,14 +150,9 @@ function resultOf(options: SweepOptions, runs: readonly SweepRun[]): SweepResult
   };
 }
 
-// TODO the front of fineTune
-function checkOptions(options: FineTuneOptions): void {
-  checkMethod(options.method ?? "selective", options);
-  checkTrainOptions(options as TrainOptions);
-}
-
+// An option that is undefined was not given.
 function sharedOptions(
   { grid: _grid, outputDir: _folder, signal: _signal, onEvent: _onEvent, onSetup: _onSetup, ...shared }: SweepOptions,
-): Record<string, unknown> & Omit<FineTuneOptions, "outputDir" | "signal" | "onEvent" | "onSetup"> {
-  return { ...shared };
+): Omit<TrainConfig, "outputDir"> {
+  return Object.fromEntries(Object.entries(shared).filter(([, value]) => value !== undefined));
 }

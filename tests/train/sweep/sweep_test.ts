@@ -2,7 +2,15 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { fineTune, liveTensorCount, memory, sweep, type SweepEvent, type SweepOptions } from "../../../mod.ts";
+import {
+  fineTune,
+  type Grid,
+  liveTensorCount,
+  memory,
+  sweep,
+  type SweepEvent,
+  type SweepOptions,
+} from "../../../mod.ts";
 import { writeCsv, writeTinyModel } from "../../cli/tiny_model.ts";
 import { temporaryFolder } from "../../native/fakes.ts";
 import { assertNothingLeft } from "../../support/torch.ts";
@@ -93,8 +101,14 @@ Deno.test("what cannot be is refused before the first run, and nothing is made",
   Deno.mkdirSync(at("other"));
   Deno.writeTextFileSync(at("other/thesis.txt"), "");
   const cases: readonly (readonly [Partial<SweepOptions>, string, RegExp])[] = [
-    [{ grid: { maxSteps: [8, 0] } }, "OptionError", /steps is 0/],
+    [{ grid: { maxSteps: [8, 0] } }, "OptionError", /^maxSteps is 0, it has to be a whole number/],
     [{ grid: { method: ["selective", "selektive"] } }, "OptionError", /selektive/],
+    [
+      { grid: { learningRat: [1e-3] } as Grid },
+      "OptionError",
+      /there is no option learningRat: did you mean learningRate/,
+    ],
+    [{ model: undefined }, "OptionError", /there is no model to fine-tune/],
     [{ grid: { k: [4, 8] } }, "OptionError", /^k is 4 and in the grid as well/],
     [{ method: "full", grid: { seed: [1] } }, "OptionError", /^k is 4, but the method full has no k/],
     [{ outputDir: at("other") }, "CheckpointError", /other exists already and holds no sweep/],
