@@ -39,6 +39,9 @@ export function readConfig(path: string): FineTuneOptions {
 /** As {@linkcode readConfig}, of a file that may lack what others say. */
 export function readPartialConfig(path: string): TrainConfig {
   const { options, refuse } = openConfigFile(path);
+  if (options["grid"] !== undefined) {
+    refuse({ path: ["grid"], message: "a grid is for a sweep: one run has one value" });
+  }
   return checkedConfig(path, options, refuse);
 }
 

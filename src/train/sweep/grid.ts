@@ -50,7 +50,8 @@ export function checkGrid(grid: Grid, fixed: Readonly<Record<string, unknown>>):
   }
 }
 
-function canVary(name: string): boolean {
+/** Whether an option can vary within a sweep. */
+export function canVary(name: string): boolean {
   return !notVaried.some((other) => other === name);
 }
 

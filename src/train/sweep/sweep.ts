@@ -131,7 +131,7 @@ async function execute({ name, options: combination, state }: SweepRun, options:
 }
 
 function optionsOf(options: SweepOptions, combination: Combination): FineTuneOptions {
-  return requireComplete({ ...sharedOptions(options), ...combination, outputDir: options.outputDir }, "the sweep");
+  return requireComplete({ ...sharedOptions(options), ...combination, outputDir: options.outputDir });
 }
 
 // Paths are absolute, so that the same sweep can go on from another working directory.
