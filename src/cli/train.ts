@@ -69,9 +69,10 @@ export function endIfInterrupted({ exitCode }: Interrupts, result: FineTuneResul
 }
 
 function facts(result: FineTuneResult, folder: string): [string, string][] {
-  const { dev, steps, seconds, peakBytes, trainableParameters, plan } = result;
+  const { dev, devMismatched, steps, seconds, peakBytes, trainableParameters, plan } = result;
   return [
     ...metricFacts(dev ?? {}, "dev "),
+    ...metricFacts(devMismatched ?? {}, "mismatched dev "),
     ["steps", String(steps)],
     ["seconds", seconds.toFixed(1)],
     ["trained parameters", trainableParameters.toLocaleString("en")],
