@@ -13,7 +13,7 @@ import { fineTune, type FineTuneEvent, type FineTuneOptions } from "../fine_tune
 import { type Versions, versions } from "../training_record.ts";
 import { checkGrid, type Combination, combinations, type Grid } from "./grid.ts";
 import { runOf, type SweepRun } from "./runs.ts";
-import { metricsOf, summarize, type SweepSummary } from "./summary.ts";
+import { decidingMetrics, summarize, type SweepSummary } from "./summary.ts";
 import { checkSweepFolder, lockSweepFolder, type SweepIdentity, writeSweepFile } from "./sweep_folder.ts";
 
 /** What a sweep varies, and what its runs share: the options of {@linkcode fineTune}. */
@@ -44,8 +44,8 @@ export interface SweepResult extends SweepIdentity {
   readonly versions: Versions;
   /** When it was written: ISO 8601. */
   readonly date: string;
-  /** By which metrics on the dev table the best combination is chosen; null as long as no run is done. */
-  readonly metrics: readonly string[] | null;
+  /** The metrics by whose mean the best combination is chosen; none as long as no run is done. */
+  readonly deciding: readonly string[];
   readonly runs: readonly SweepRun[];
   readonly summary: readonly SweepSummary[];
 }
@@ -141,12 +141,12 @@ function identityOf(options: SweepOptions): SweepIdentity {
 }
 
 function resultOf(options: SweepOptions, runs: readonly SweepRun[]): SweepResult {
-  const target = runs.find(({ result }) => result !== null)?.result?.target;
-  const metrics = target === undefined ? null : metricsOf(target);
+  const result = runs.find(({ state }) => state === "done")?.result;
+  const deciding = result ? decidingMetrics(sharedOptions(options), result) : [];
   return {
     ...{ versions: versions(), date: new Date().toISOString() },
     ...identityOf(options),
-    ...{ metrics, runs, summary: summarize(runs, metrics ?? []) },
+    ...{ deciding, runs, summary: summarize(runs, deciding) },
   };
 }
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { CheckpointError, OptionError } from "../../errors.ts";
 import { isObject, readTextUpTo } from "../../files/json_text.ts";
 import { checkOutputFolder, writeText } from "../../files/output_folder.ts";
+import { changeable } from "../config/resume.ts";
 import { combinationName, combinations, type Grid, shown } from "./grid.ts";
 
 /** The name of the file in a sweep's folder. */
@@ -94,7 +95,8 @@ function readIdentity(path: string): SweepIdentity {
 
 function differenceOf(stored: SweepIdentity, given: SweepIdentity): string | null {
   const now: SweepIdentity = JSON.parse(JSON.stringify(given));
-  for (const name of new Set([...Object.keys(stored.options), ...Object.keys(now.options)])) {
+  const names = new Set([...Object.keys(stored.options), ...Object.keys(now.options)]);
+  for (const name of names.difference(new Set<string>(changeable))) {
     const [before, after] = [stored.options[name], now.options[name]];
     if (canonical(before) !== canonical(after)) return `${name} is ${described(before)} and not ${described(after)}`;
   }

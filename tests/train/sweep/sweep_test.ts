@@ -63,7 +63,10 @@ Deno.test("each run is what fineTune makes alone; another call finds all done", 
   assert.deepEqual(result.runs[3]?.result?.dev, alone.dev);
   const file = JSON.parse(Deno.readTextFileSync(at("whole/sweep.json")));
   assert.deepEqual(file, JSON.parse(JSON.stringify(result)));
-  assert.deepEqual([file.metrics, file.summary.length, file.options.k, file.grid.seed], [["accuracy"], 2, 4, [1, 2]]);
+  assert.deepEqual([file.deciding, file.summary.length, file.options.k, file.grid.seed], [["dev accuracy"], 2, 4, [
+    1,
+    2,
+  ]]);
 
   const again = await swept(options("whole"));
   assert.deepEqual(again.told, [1, 2, 3, 4].map((n) => `${n}/4 skip done`));
@@ -106,7 +109,7 @@ Deno.test("what cannot be is refused before the first run, and nothing is made",
     [
       { grid: { learningRat: [1e-3] } as Grid },
       "OptionError",
-      /there is no option learningRat: did you mean learningRate/,
+      /there is no option "learningRat": did you mean learningRate/,
     ],
     [{ model: undefined }, "OptionError", /there is no model to fine-tune/],
     [{ grid: { k: [4, 8] } }, "OptionError", /^k is 4 and in the grid as well/],
