@@ -73,6 +73,23 @@ Deno.test("each run is what fineTune makes alone; another call finds all done", 
   assert.deepEqual({ ...again.result, date: "" }, { ...result, date: "" });
 });
 
+Deno.test("stopped within a run, the next call goes on there and ends with the same bits", async () => {
+  const controller = new AbortController();
+  const stop = ({ type }: SweepEvent): void => {
+    if (type === "step" && ++steps === 5) controller.abort();
+  };
+  let steps = 0;
+  const stopped = await swept(options("stopped", { signal: controller.signal, onEvent: stop }));
+  assert.deepEqual(stopped.told, ["1/4 start to do", "1/4 end done", "2/4 start to do", "2/4 end begun"]);
+  assert.deepEqual(stopped.result.runs.map(({ state }) => state), ["done", "begun", "to do", "to do"]);
+  const seen: number[] = [];
+  const note = (event: SweepEvent): void => void (event.type === "step" && seen.push(event.step));
+  const { told, result } = await swept(options("stopped", { onEvent: note }));
+  assert.deepEqual(told.slice(0, 3), ["1/4 skip done", "2/4 start begun", "2/4 end done"]);
+  assert.deepEqual(seen.slice(0, 2), [3, 1]);
+  for (const { name } of result.runs) assert.deepEqual(bytes(`stopped/${name}`), bytes(`whole/${name}`), name);
+});
+
 Deno.test("a run that fails is recorded and the others run; the next call tries it again", async () => {
   const given = options("failing", { grid: { learningRate: [1e30, 1e-3] } });
   const { result, told } = await swept(given);
