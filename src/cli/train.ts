@@ -8,7 +8,7 @@ import { resumedOptions } from "../train/config/resume.ts";
 import { configText } from "../train/config/write.ts";
 import { presetOptions } from "../train/presets.ts";
 import { fineTune, type FineTuneOptions, type FineTuneResult } from "../train/fine_tune.ts";
-import { allConfigFlags, configFlagNames, givenConfig, presetFlag } from "./config_flags.ts";
+import { allConfigFlags, givenConfig, presetFlag } from "./config_flags.ts";
 import { InterruptedError, type Interrupts, listenToInterrupts } from "./interrupt.ts";
 import { folderName } from "./option_values.ts";
 import { mebibytes, metricFacts, printFacts, write } from "./output.ts";
@@ -33,11 +33,14 @@ export function trainCommand(): CommandUnknownOpts {
       const said = preset === undefined ? given : mergeConfigs(presetOptions(preset, given.glue), given);
       const config = resume === undefined ? said : await resumedOptions(resume, said);
       if (printConfig) write(configText(config));
-      else await run(requireComplete(config, configFlagNames), quiet);
+      else await run(requireComplete(config, flagNames), quiet);
     });
   for (const flag of allConfigFlags()) command.addOption(flag);
   return command;
 }
+
+/** What messages call the options that have to be there. */
+export const flagNames = { model: "--model", outputDir: "--output-dir" };
 
 async function run(options: FineTuneOptions, quiet: boolean): Promise<void> {
   using setup = showSetupProgress();
