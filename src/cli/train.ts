@@ -33,7 +33,7 @@ export function trainCommand(): CommandUnknownOpts {
       const said = preset === undefined ? given : mergeConfigs(presetOptions(preset, given.glue), given);
       const config = resume === undefined ? said : await resumedOptions(resume, said);
       if (printConfig) write(configText(config));
-      else await run(requireComplete(config, flagNames), quiet);
+      else await run(requireComplete(config, flagNames), resume !== undefined, quiet);
     });
   for (const flag of allConfigFlags()) command.addOption(flag);
   return command;
@@ -42,12 +42,13 @@ export function trainCommand(): CommandUnknownOpts {
 /** What messages call the options that have to be there. */
 export const flagNames = { model: "--model", outputDir: "--output-dir" };
 
-async function run(options: FineTuneOptions, quiet: boolean): Promise<void> {
+async function run(options: FineTuneOptions, resume: boolean, quiet: boolean): Promise<void> {
   using setup = showSetupProgress();
   using progress = showTrainingProgress(quiet);
   using interrupts = listenToInterrupts(() => progress.note("finishing the step; once more to stop at once"));
   const result = await fineTune({
     ...options,
+    resume,
     signal: interrupts.signal,
     onEvent: progress.onEvent,
     ...(!quiet && { onSetup: setup.onProgress }),
@@ -62,13 +63,16 @@ function refuseFile(file: string | undefined): void {
   throw new OptionError(`a run that goes on has the options that it began with: leave out --config ${file}`);
 }
 
-/** Throws when a signal came, and says what was saved. */
+/** Throws when a signal came, and says what is there and how to go on. */
 export function endIfInterrupted({ exitCode }: Interrupts, result: FineTuneResult, folder: string): void {
   if (exitCode === 0) return;
-  const saved = result.isSaved
-    ? `after step ${result.steps}: saved to ${folder}`
-    : "before the first step: nothing saved";
-  throw new InterruptedError(`interrupted ${saved}`, exitCode);
+  throw new InterruptedError(`interrupted ${whatIsLeft(result, folder)}`, exitCode);
+}
+
+function whatIsLeft({ isSaved, steps }: FineTuneResult, folder: string): string {
+  if (isSaved) return `after step ${steps}, the last one: saved to ${folder}`;
+  if (steps === 0) return "before the first step: nothing saved";
+  return `after step ${steps}: go on with fewtune train --resume ${folder}`;
 }
 
 function facts(result: FineTuneResult, folder: string): [string, string][] {
