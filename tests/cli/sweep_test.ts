@@ -46,7 +46,7 @@ Deno.test("the runs are listed, run, and put into a table; what failed is said, 
 });
 
 Deno.test("Ctrl-C stops the run at hand, and the same command goes on", async () => {
-  const args = sweepArgs("stopped", "--grid", "learning-rate=1e-3", "--grid", "seed=1,2", "--max-steps", "60");
+  const args = sweepArgs("stopped", "--grid", "learning-rate=1e-3", "--grid", "seed=1,2", "--max-steps", "30");
   const child = spawnCli(args);
   const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
   let said = "";
@@ -61,7 +61,7 @@ Deno.test("Ctrl-C stops the run at hand, and the same command goes on", async ()
   const { code, stdout, stderr } = await runCli(args);
   assert.equal(code, 0, stderr);
   assert.match(stderr, /^run 1 of 2, learningRate=0\.001,seed=1: was done before\nrun 2 of 2, [^\n]*: goes on\n/);
-  assert.match(stdout, /^learningRate=0\.001,seed=2.* 60 +\d+\.\d +done$/m);
+  assert.match(stdout, /^learningRate=0\.001,seed=2.* 30 +\d+\.\d +done$/m);
 });
 
 Deno.test("flags that cannot be are refused in one line", async () => {

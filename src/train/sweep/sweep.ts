@@ -17,7 +17,7 @@ import { decidingMetrics, summarize, type SweepSummary } from "./summary.ts";
 import { checkSweepFolder, lockSweepFolder, type SweepIdentity, writeSweepFile } from "./sweep_folder.ts";
 
 /** What a sweep varies, and what its runs share: the options of {@linkcode fineTune}. */
-export interface SweepOptions extends Omit<FineTuneOptions, "model" | "onEvent"> {
+export interface SweepOptions extends Omit<FineTuneOptions, "model" | "resume" | "onEvent"> {
   /** As {@linkcode fineTune} has it, unless it varies. */
   readonly model?: string | undefined;
   readonly grid: Grid;
