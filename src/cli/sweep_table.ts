@@ -13,7 +13,7 @@ export function sweepTable(sweep: SweepResult): string {
   return [
     ...runTable(sweep, !hasSeeds),
     ...(hasSeeds ? ["", ...summaryTable(sweep)] : []),
-    ...(sweep.summary.some(({ isBest }) => isBest) ? ["", `best by: ${bestBy(sweep)}`] : []),
+    ...(hasBest(sweep) ? ["", `best by: ${bestBy(sweep)}`] : []),
     ...(failed.length > 0 ? ["", ...failed.map(({ name, error }) => `${name} failed: ${error}`)] : []),
   ].join("\n");
 }
@@ -47,9 +47,14 @@ function summaryTable(sweep: SweepResult): string[] {
     combinationName(one.options) || "every seed",
     `${one.done} of ${one.runs}`,
     ...columns.map((name) => spreadText(one.metrics[name])),
-    one.isBest ? "best" : "",
+    one.isBest && hasBest(sweep) ? "best" : "",
   ]);
   return textTable(["over seeds: mean ± s.d.", "runs", ...columns, ""], rows);
+}
+
+// Of a single combination there is none.
+function hasBest({ summary }: SweepResult): boolean {
+  return summary.length > 1 && summary.some(({ isBest }) => isBest);
 }
 
 function bestBy({ deciding }: SweepResult): string {
