@@ -71,3 +71,17 @@ Deno.test("flags that cannot be are refused in one line", async () => {
   ]);
   await fail(["sweep", "--grid", "seed=1", "--output-dir", at("out2")], 2, /there is no model to fine-tune: .*--model/);
 });
+
+Deno.test("train takes a preset's options, with the first learning rate; flags count before it", async () => {
+  const run = ["train", "--preset", "paper", "--glue", "rte", "--model", at("model"), "--output-dir", at("out3")];
+  const [plain, other] = await Promise.all(
+    [run, [...run, "--learning-rate", "1e-4", "--epochs", "2"]].map(async (args) => {
+      const { method, k, batchSize, maxLength, epochs, learningRate } = JSON.parse(
+        await succeed([...args, "--print-config"]),
+      );
+      return [method, k, batchSize, maxLength, epochs, learningRate];
+    }),
+  );
+  assert.deepEqual(plain, ["selective", 16, 16, 128, 20, 5e-5]);
+  assert.deepEqual(other, ["selective", 16, 16, 128, 2, 1e-4]);
+});

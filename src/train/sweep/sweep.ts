@@ -2,16 +2,16 @@
 
 import { join } from "node:path";
 import { OptionError } from "../../errors.ts";
+import { initialize } from "../../native/load.ts";
 import { faultOf } from "../../options/check.ts";
 import { requireComplete } from "../config/layers.ts";
 import { runOptions, type TrainConfig } from "../config/options.ts";
 import { absolutePaths } from "../config/paths.ts";
 import { resolve } from "../config/resolve.ts";
-import { absoluteGrid } from "./layers.ts";
-import { initialize } from "../../native/load.ts";
 import { fineTune, type FineTuneEvent, type FineTuneOptions } from "../fine_tune.ts";
 import { type Versions, versions } from "../training_record.ts";
 import { checkGrid, type Combination, combinations, type Grid } from "./grid.ts";
+import { absoluteGrid } from "./layers.ts";
 import { runOf, type SweepRun } from "./runs.ts";
 import { decidingMetrics, summarize, type SweepSummary } from "./summary.ts";
 import { checkSweepFolder, lockSweepFolder, type SweepIdentity, writeSweepFile } from "./sweep_folder.ts";
