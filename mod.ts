@@ -152,7 +152,19 @@ export {
   type TableMetrics,
   type TextPrediction,
 } from "./src/train/predictor.ts";
+export { type Preset, presetNames, presetOf, presetOptions } from "./src/train/presets.ts";
 export { learningRateAt, linearSchedule, type Schedule, type ScheduleOptions } from "./src/train/schedule.ts";
+export type { Combination, Grid } from "./src/train/sweep/grid.ts";
+export type { RunResult, SweepRun } from "./src/train/sweep/runs.ts";
+export type { SweepSummary } from "./src/train/sweep/summary.ts";
+export {
+  planSweep,
+  type RunEvent,
+  sweep,
+  type SweepEvent,
+  type SweepOptions,
+  type SweepResult,
+} from "./src/train/sweep/sweep.ts";
 export { type Columns, type Task } from "./src/train/table_data.ts";
 export type { TableSources } from "./src/train/table_sources.ts";
 export { train, type TrainingData, type TrainResult } from "./src/train/train.ts";

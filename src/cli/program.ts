@@ -17,6 +17,7 @@ import { pullCommand } from "./pull.ts";
 import { pushCommand } from "./push.ts";
 import { reportCommand } from "./report.ts";
 import { setupCommand } from "./setup.ts";
+import { sweepCommand } from "./sweep.ts";
 import { trainCommand } from "./train.ts";
 
 /** Runs the program and returns its exit code. Throws nothing: what goes wrong is one line on standard error. */
@@ -43,6 +44,7 @@ function makeProgram(onVerbose: () => void): CommandUnknownOpts {
     doctorCommand(loadRuntime),
     demoCommand(),
     trainCommand(),
+    sweepCommand(),
     evalCommand(),
     predictCommand(),
     exportCommand(),

@@ -7,7 +7,8 @@ import { readPartialConfig } from "../train/config/read.ts";
 import { resumedOptions } from "../train/config/resume.ts";
 import { configText } from "../train/config/write.ts";
 import { fineTune, type FineTuneOptions, type FineTuneResult } from "../train/fine_tune.ts";
-import { allConfigFlags, givenConfig } from "./config_flags.ts";
+import { presetOptions } from "../train/presets.ts";
+import { allConfigFlags, givenConfig, presetFlag } from "./config_flags.ts";
 import { InterruptedError, type Interrupts, listenToInterrupts } from "./interrupt.ts";
 import { printEvents, printResult } from "./json_events.ts";
 import { folderName } from "./option_values.ts";
@@ -23,13 +24,15 @@ export function trainCommand(): CommandUnknownOpts {
       "--config <file>",
       "options from a .json or .yaml file, by their names in camel case; flags count before it",
     )
+    .addOption(presetFlag)
     .option("--resume <dir>", "go on with the run in this folder, which was stopped", folderName)
     .option("--print-config", "print all options as a file for --config, and do nothing else")
     .option("--quiet", "show no progress")
     .option("--json", "print events as lines of JSON, and the result as the last one")
-    .action(async ({ config: file, resume, printConfig, ...display }) => {
+    .action(async ({ config: file, preset, resume, printConfig, ...display }) => {
       if (resume !== undefined) refuseFile(file);
-      const said = mergeConfigs(file === undefined ? {} : readPartialConfig(file), givenConfig(command));
+      const given = mergeConfigs(file === undefined ? {} : readPartialConfig(file), givenConfig(command));
+      const said = preset === undefined ? given : mergeConfigs(presetOptions(preset, given.glue), given);
       const config = resume === undefined ? said : await resumedOptions(resume, said);
       if (printConfig) write(configText(config));
       else await run(requireComplete(config, flagNames), resume !== undefined, display);
@@ -38,7 +41,8 @@ export function trainCommand(): CommandUnknownOpts {
   return command;
 }
 
-const flagNames = { model: "--model", outputDir: "--output-dir" };
+/** What messages call the options that have to be there. */
+export const flagNames = { model: "--model", outputDir: "--output-dir" };
 
 interface Display {
   readonly quiet?: boolean | undefined;
