@@ -22,7 +22,7 @@ import { showTrainingProgress } from "./training_progress.ts";
 export function profileCommand(): CommandUnknownOpts {
   return new Command("profile")
     .description("take one training step apart: the time and memory of its phases")
-    .option("--config <name>", `random weights: ${Object.keys(modelConfigs).join(", ")}, or a config.json`)
+    .option("--config <config>", `random weights: ${Object.keys(modelConfigs).join(", ")}, or a config.json`)
     .option("--model <dir>", "or a checkpoint: config.json and model.safetensors")
     .option("--batch-size <count>", "sequences in the step", wholeNumber(1), 32)
     .option(
