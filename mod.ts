@@ -95,7 +95,10 @@ export { exportOnnx, type OnnxOptions, type OnnxResult } from "./src/export/onnx
 
 // Training
 export { AdamW, type AdamWOptions } from "./src/train/adamw.ts";
-export { clipGradNorm } from "./src/train/clip.ts";
+export { type Clipping, clipGradNorm } from "./src/train/clip.ts";
+export type { TrainConfig } from "./src/train/config/options.ts";
+export { readConfig } from "./src/train/config/read.ts";
+export { configText } from "./src/train/config/write.ts";
 export { type Dataset, openDataset } from "./src/train/dataset.ts";
 export { evaluate, type Metrics, predictLogits, probabilities } from "./src/train/evaluate.ts";
 export type { EvaluationEvent, NoticeEvent, StepEvent, TrainEvent } from "./src/train/events.ts";
@@ -135,4 +138,4 @@ export { linearSchedule, type ScheduleOptions } from "./src/train/schedule.ts";
 export { type Columns, type Task } from "./src/train/table_data.ts";
 export type { TableSources } from "./src/train/table_sources.ts";
 export { train, type TrainingData, type TrainResult } from "./src/train/train.ts";
-export type { Clipping, TrainOptions } from "./src/train/train_options.ts";
+export type { TrainOptions } from "./src/train/train_options.ts";

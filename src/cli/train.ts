@@ -4,7 +4,7 @@ import { Command, type CommandUnknownOpts, Option } from "npm:@commander-js/extr
 import { poolings } from "../models/contract.ts";
 import { fineTune, type FineTuneResult } from "../train/fine_tune.ts";
 import { tasks } from "../train/table_data.ts";
-import { clippings } from "../train/train_options.ts";
+import { clippings } from "../train/clip.ts";
 import { InterruptedError, type Interrupts, listenToInterrupts } from "./interrupt.ts";
 import * as datasetOptions from "./dataset_options.ts";
 import { deviceName, folderName, positiveNumber, seedNumber, threadCount, wholeNumber } from "./option_values.ts";

@@ -2,6 +2,8 @@
 
 import { OptionError } from "../errors.ts";
 import type { Backbone } from "../models/contract.ts";
+import { checkGiven } from "../options/check.ts";
+import { wholeNumber } from "../options/values.ts";
 import type { OpenParts } from "./contract.ts";
 
 /** What freezing is told. */
@@ -10,19 +12,22 @@ export interface FreezeOptions {
   readonly freezeLayers?: number | undefined;
 }
 
+/** The options' declarations. */
+export const freezeDeclarations = {
+  freezeLayers: wholeNumber({ least: 0 }).describe("lowest layers that do not train, with freeze"),
+};
+
 /** The options' names, and what a message calls each. */
 export const freezeOptionNames: Readonly<Record<keyof FreezeOptions, string>> = {
   freezeLayers: "the number of frozen layers",
 };
 
 /** Throws {@linkcode OptionError} unless the number of layers is given and is one. */
-export function checkFreezeOptions({ freezeLayers }: FreezeOptions): void {
-  if (freezeLayers === undefined) {
+export function checkFreezeOptions(options: FreezeOptions): void {
+  if (options.freezeLayers === undefined) {
     throw new OptionError("the method freeze has to be told how many of the lowest layers do not train (freezeLayers)");
   }
-  if (!(Number.isSafeInteger(freezeLayers) && freezeLayers >= 0)) {
-    throw new OptionError(`the number of frozen layers is ${freezeLayers}, it has to be a whole number of at least 0`);
-  }
+  checkGiven(freezeDeclarations, options);
 }
 
 /** What is left of a backbone above its lowest layers. Throws {@linkcode OptionError} when it has fewer layers. */

@@ -18,6 +18,8 @@ import {
   uniform_,
   zero_,
 } from "../torch/mod.ts";
+import { checkGiven } from "../options/check.ts";
+import { nameList, number, wholeNumber } from "../options/values.ts";
 import type { OpenParts, WeightMethod } from "./contract.ts";
 
 /** What LoRA is told. */
@@ -107,6 +109,13 @@ export function mergeLora({ model }: Classifier): void {
   }
 }
 
+/** The options' declarations. */
+export const loraDeclarations = {
+  loraRank: wholeNumber({ least: 1 }, "rank").describe("inner width of LoRA's matrices (default: 8)"),
+  loraAlpha: number({ above: 0 }).describe("LoRA counts alpha / rank times (default: 16)"),
+  loraTargets: nameList().describe("linear maps that get LoRA (default: query,value)"),
+};
+
 const defaults = { loraRank: 8, loraAlpha: 16, loraTargets: ["query", "value"] } as const;
 
 export const lora: WeightMethod<LoraOptions> = {
@@ -114,16 +123,7 @@ export const lora: WeightMethod<LoraOptions> = {
   options: { loraRank: "the LoRA rank", loraAlpha: "LoRA's alpha", loraTargets: "the list of LoRA's targets" },
   defaults,
   saves: "adapter",
-  check(options: LoraOptions): void {
-    const { loraRank, loraAlpha, loraTargets } = withDefaults(options);
-    if (!(Number.isSafeInteger(loraRank) && loraRank >= 1)) {
-      throw new OptionError(`the LoRA rank is ${loraRank}, it has to be a whole number of at least 1`);
-    }
-    if (!(loraAlpha > 0 && Number.isFinite(loraAlpha))) {
-      throw new OptionError(`LoRA's alpha is ${loraAlpha}, it has to be above 0`);
-    }
-    if (loraTargets.length === 0) throw new OptionError("the list of LoRA's targets is empty, name some: query, value");
-  },
+  check: (options: LoraOptions) => checkGiven(loraDeclarations, options),
   apply({ layers }: OpenParts, options: LoraOptions, random: Generator): void {
     const { loraRank, loraAlpha, loraTargets } = withDefaults(options);
     if (layers.length === 0) {

@@ -1,7 +1,9 @@
 // Chooses the positions of each sequence that carry gradients.
 
-import { OptionError } from "../errors.ts";
+import type * as z from "npm:zod@4.6.7";
 import type { Pooling } from "../models/contract.ts";
+import { checkValue } from "../options/check.ts";
+import { selectionSize } from "../options/values.ts";
 import { empty, type Generator, scope, toTypedArray, uniform_ } from "../torch/mod.ts";
 
 /** How many positions of a sequence are selected: a number of them, a share between 0 and 1, or all. */
@@ -12,12 +14,14 @@ export function allPositions(lengths: readonly number[]): number[][] {
   return lengths.map((length) => Array.from({ length }, (_, position) => position));
 }
 
-/** Refuses a k that cannot be. */
+/** The option k. */
+export const kOption: z.ZodType<SelectionSize> = selectionSize().describe(
+  "positions of each text that carry gradients: a number, a share such as 0.25, or all (default: 16)",
+);
+
+/** Refuses a k that cannot be. Throws {@linkcode OptionError}. */
 export function checkSelectionSize(k: SelectionSize): void {
-  if (k === "all" || typeof k === "number" && k > 0 && (k < 1 || Number.isSafeInteger(k))) return;
-  throw new OptionError(
-    `k is ${k}, it has to be a whole number of at least 1, a share between 0 and 1, or "all"`,
-  );
+  checkValue("k", kOption, k);
 }
 
 /** The number of positions that are selected of a sequence; a share is rounded up, and is one position at least. */

@@ -12,6 +12,12 @@ import {
   type Tensor,
 } from "../torch/mod.ts";
 
+/** Of what the length of gradients is taken when they are clipped. */
+export const clippings = ["global", "layer"] as const;
+
+/** All gradients together, or each layer's (the head's, the embeddings') by themselves. */
+export type Clipping = typeof clippings[number];
+
 /**
  * Scales the gradients of `parameters` so that their common Euclidean norm is at most `maxNorm`, and returns the norm
  * that they had (Pascanu et al. 2013, algorithm 1); equal to `torch.nn.utils.clip_grad_norm_`. Gradients that hold rows

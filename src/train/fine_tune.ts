@@ -5,10 +5,9 @@ import type { EncodedExample } from "../data/encode.ts";
 import type { Example } from "../data/examples.ts";
 import type { Table } from "../data/table.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
-import { OptionError } from "../errors.ts";
 import type { Classifier, Target } from "../models/classifier.ts";
 import type { Pooling } from "../models/contract.ts";
-import { applyMethod, checkMethod } from "../methods/apply.ts";
+import { applyMethod } from "../methods/apply.ts";
 import type { Method } from "../methods/contract.ts";
 import { hubModelOf } from "../hub/cache_layout.ts";
 import { modelFolder } from "../hub/model_folder.ts";
@@ -23,6 +22,7 @@ import { initialize } from "../native/load.ts";
 import type { OnProgress } from "../native/progress.ts";
 import type { SelectionSize } from "../selective/positions.ts";
 import { type Device, threads } from "../torch/mod.ts";
+import { resolve } from "./config/resolve.ts";
 import { evaluate, type Metrics } from "./evaluate.ts";
 import { type CardFacts, modelCard, modelCardName } from "./model_card.ts";
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
@@ -37,7 +37,7 @@ import {
 import { type Parts, readTables, type TableSources } from "./table_sources.ts";
 import type { TrainEvent } from "./events.ts";
 import { train, type TrainResult } from "./train.ts";
-import { checkTrainOptions, type TrainOptions } from "./train_options.ts";
+import type { TrainOptions } from "./train_options.ts";
 import { trainingRecordName, type Versions, versions } from "./training_record.ts";
 
 /** What {@linkcode fineTune} fine-tunes, on what, and how. */
@@ -109,18 +109,11 @@ export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
  * ```
  */
 export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult> {
-  const method = checkMethod(options.method ?? "selective", options);
-  const { model, columns = {}, ...settings } = {
-    ...defaults,
-    ...method.weights.defaults,
-    ...(options.maxGradNorm !== undefined && { clipping: "global" as const }),
-    ...given(options),
-    ...{ method: method.name, k: selectionSize(method, options.k) },
-  };
-  checkTrainOptions(settings);
+  const { method, settings: resolved } = resolve(options);
+  const { model, ...settings } = { ...options, ...resolved };
   checkOutputFolder(settings.outputDir);
+  const { columns, seed, device, revision, signal, onEvent: onProgress } = settings;
   const { text = "text", textPair = text, label = "label" } = columns;
-  const { seed, device, revision, signal, onEvent: onProgress } = settings;
   const tables = await readTables(options, [text, textPair, label], { signal, onProgress });
   const target = targetOf(tables.train, label, options.task);
   const { pooling = target === "nextToken" ? "each" : "mean" } = settings;
@@ -153,33 +146,6 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
     });
   }
   return result;
-}
-
-const defaults = {
-  batchSize: 32,
-  gradientAccumulation: 1,
-  learningRate: 5e-5,
-  epochs: 3,
-  warmupRatio: 0.1,
-  activations: "auto",
-  precision: "float32",
-  optimizerInBackward: false,
-  seed: 0,
-  device: "cpu",
-} as const;
-
-// An option that is undefined was not given.
-function given(options: FineTuneOptions): FineTuneOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as typeof options;
-}
-
-/** The positions that carry gradients by a method. Throws {@linkcode OptionError} for a k where there is none. */
-export function selectionSize({ name, isSelective }: Method, k: SelectionSize | undefined): SelectionSize {
-  if (isSelective) return k ?? 16;
-  if (k === undefined || k === "all") return "all";
-  throw new OptionError(
-    `k is ${k}, but the method ${name} has no k: every position carries gradients, unless it is selective`,
-  );
 }
 
 const parts = ["train", "dev", "test"] as const;

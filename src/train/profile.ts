@@ -13,7 +13,7 @@ import type { ActivationPlan } from "../selective/peak_estimate.ts";
 import type { SelectionSize } from "../selective/positions.ts";
 import { type Device, hasBfloat16Arithmetic, threads } from "../torch/mod.ts";
 import type { AdamWOptions } from "./adamw.ts";
-import { selectionSize } from "./fine_tune.ts";
+import { selectionSize } from "./config/resolve.ts";
 import { type MakeClassifier, measureContext, measureMaking, measureSteps } from "./profile_measure.ts";
 import { type Piece, type StepPhase, stepPhases } from "./pieces.ts";
 import { planOf } from "./step.ts";

@@ -20,11 +20,11 @@ export type Task = typeof tasks[number];
 /** The names of a table's columns. */
 export interface Columns {
   /** Default `text`. */
-  readonly text?: string;
+  readonly text?: string | undefined;
   /** The second text of a pair; none unless given. */
   readonly textPair?: string | undefined;
   /** Default `label`. A language model needs none. */
-  readonly label?: string;
+  readonly label?: string | undefined;
 }
 
 /**

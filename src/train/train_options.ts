@@ -1,16 +1,13 @@
 // What training can be told, and which values and combinations cannot be.
 
 import { OptionError } from "../errors.ts";
-import { type ActivationMode, activationModes, type Precision, precisions } from "../selective/gradients.ts";
-import { checkSelectionSize, type SelectionSize } from "../selective/positions.ts";
+import { checkGiven } from "../options/check.ts";
+import type { ActivationMode, Precision } from "../selective/gradients.ts";
+import type { SelectionSize } from "../selective/positions.ts";
 import type { AdamWOptions } from "./adamw.ts";
+import type { Clipping } from "./clip.ts";
+import { runOptions } from "./config/options.ts";
 import type { TrainEvent } from "./events.ts";
-
-/** Of what the length of gradients is taken when they are clipped. */
-export const clippings = ["global", "layer"] as const;
-
-/** All gradients together, or each layer's (the head's, the embeddings') by themselves. */
-export type Clipping = typeof clippings[number];
 
 /** How {@linkcode train} trains. */
 export interface TrainOptions extends AdamWOptions {
@@ -59,66 +56,22 @@ export interface TrainOptions extends AdamWOptions {
 
 /** Refuses options that cannot be, with what they have to be. Throws {@linkcode OptionError}. */
 export function checkTrainOptions(options: TrainOptions): void {
-  const { k = 16, learningRate = 5e-5, warmupRatio = 0.1, batchSize = 32, epochs = 3, maxSteps = 1, seed = 0 } =
-    options;
-  const { gradientAccumulation = 1 } = options;
-  checkSelectionSize(k);
-  checkActivations(options);
+  checkGiven(runOptions, options);
+  checkMemoryBudget(options);
   checkClipping(options);
   checkOptimizerInBackward(options);
-  if (!(learningRate > 0 && Number.isFinite(learningRate))) {
-    throw new OptionError(`the learning rate is ${learningRate}, it has to be above 0`);
-  }
-  if (!(warmupRatio >= 0 && warmupRatio <= 1)) {
-    throw new OptionError(`the warm-up ratio is ${warmupRatio}, it has to be from 0 to 1`);
-  }
-  for (
-    const [name, value] of Object.entries({
-      "batch size": batchSize,
-      "number of micro-batches": gradientAccumulation,
-      "number of epochs": epochs,
-      "number of steps": maxSteps,
-    })
-  ) {
-    if (!(Number.isInteger(value) && value >= 1)) {
-      throw new OptionError(`the ${name} is ${value}, it has to be a whole number of at least 1`);
-    }
-  }
-  if (!(Number.isSafeInteger(seed) && seed >= 0)) {
-    throw new OptionError(`the seed is ${seed}, it has to be a whole number of at least 0`);
-  }
 }
 
-function checkActivations({ activations = "auto", memoryBudget, precision = "float32" }: TrainOptions): void {
-  if (activations !== "auto" && !activationModes.includes(activations)) {
-    throw new OptionError(
-      `activations are ${JSON.stringify(activations)}, they can be ${["auto", ...activationModes].join(", ")}`,
-    );
-  }
-  if (!precisions.includes(precision)) {
-    throw new OptionError(`the precision is ${JSON.stringify(precision)}, it can be ${precisions.join(" or ")}`);
-  }
-  if (memoryBudget === undefined) return;
-  if (!(memoryBudget > 0 && Number.isFinite(memoryBudget))) {
-    throw new OptionError(`the memory budget is ${memoryBudget} bytes, it has to be above 0`);
-  }
-  if (activations !== "auto") {
-    throw new OptionError(
-      `a memory budget lets the activations be chosen, but they are set to ${activations}: use auto`,
-    );
-  }
+function checkMemoryBudget({ activations = "auto", memoryBudget }: TrainOptions): void {
+  if (memoryBudget === undefined || activations === "auto") return;
+  throw new OptionError(
+    `a memory budget lets the activations be chosen, but they are set to ${activations}: use auto`,
+  );
 }
 
 function checkClipping({ maxGradNorm, clipping }: TrainOptions): void {
-  if (maxGradNorm !== undefined && !(maxGradNorm > 0 && Number.isFinite(maxGradNorm))) {
-    throw new OptionError(`the gradients' maximum norm is ${maxGradNorm}, it has to be above 0`);
-  }
-  if (clipping !== undefined && !clippings.includes(clipping)) {
-    throw new OptionError(`clipping is ${JSON.stringify(clipping)}, it can be ${clippings.join(" or ")}`);
-  }
-  if (clipping !== undefined && maxGradNorm === undefined) {
-    throw new OptionError(`clipping is ${clipping}, but there is no maximum norm to clip to: give one (maxGradNorm)`);
-  }
+  if (clipping === undefined || maxGradNorm !== undefined) return;
+  throw new OptionError(`clipping is ${clipping}, but there is no maximum norm to clip to: give one (maxGradNorm)`);
 }
 
 // In backward a layer is updated before the gradients of those below it are there.

@@ -1,0 +1,38 @@
+// Configurations on top of each other: what a later one says counts.
+
+import { OptionError } from "../../errors.ts";
+import type { FineTuneOptions } from "../fine_tune.ts";
+import type { TrainConfig } from "./options.ts";
+
+// Who says one of them takes back what was said of the other before.
+const alternatives: readonly (readonly [keyof TrainConfig, keyof TrainConfig])[] = [
+  ["warmupRatio", "warmupSteps"],
+  ["warmupSteps", "warmupRatio"],
+];
+
+/** One configuration of several, of which each counts before those that come earlier; the columns one by one. */
+export function mergeConfigs(...configs: readonly TrainConfig[]): TrainConfig {
+  return configs.reduce((below, above) => {
+    const dropped = alternatives.flatMap(([said, other]) => above[said] === undefined ? [] : [other]);
+    const kept = Object.fromEntries(Object.entries(below).filter(([name]) => !dropped.some((each) => each === name)));
+    const columns = { ...below.columns, ...above.columns };
+    return { ...kept, ...above, ...(Object.keys(columns).length > 0 && { columns }) };
+  }, {});
+}
+
+/**
+ * The configuration as options for {@linkcode fineTune}.
+ *
+ * @param source what a message calls its origin
+ * @throws {OptionError} when it lacks the model or the folder to save to
+ */
+export function requireComplete(config: TrainConfig, source: string): FineTuneOptions {
+  const { model, outputDir } = config;
+  if (model === undefined) {
+    throw new OptionError(`${source}: there is no model to fine-tune: give its folder or its name on the hub (model)`);
+  }
+  if (outputDir === undefined) {
+    throw new OptionError(`${source}: there is no folder to save to: give the name of a new one (outputDir)`);
+  }
+  return { ...config, model, outputDir };
+}
