@@ -95,7 +95,7 @@ export { exportOnnx, type OnnxOptions, type OnnxResult } from "./src/export/onnx
 
 // Training
 export { AdamW, type AdamWOptions } from "./src/train/adamw.ts";
-export { type Clipping, clipGradNorm } from "./src/train/clip.ts";
+export { clipGradNorm, type Clipping } from "./src/train/clip.ts";
 export type { TrainConfig } from "./src/train/config/options.ts";
 export { readConfig } from "./src/train/config/read.ts";
 export { configText } from "./src/train/config/write.ts";

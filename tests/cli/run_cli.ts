@@ -16,12 +16,17 @@ export interface Outcome {
 export interface RunOptions {
   readonly stdin?: string;
   readonly env?: Record<string, string>;
+  readonly cwd?: string;
+  /** Deno's flags; `-A` unless given. */
+  readonly permissions?: readonly string[];
 }
 
 /** Starts the tool. */
-export function spawnCli(args: readonly string[], { stdin, env }: RunOptions = {}): Deno.ChildProcess {
+export function spawnCli(args: readonly string[], options: RunOptions = {}): Deno.ChildProcess {
+  const { stdin, env, cwd, permissions = ["-A"] } = options;
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "-A", "--no-check", cliPath, ...args],
+    args: ["run", "--quiet", "--no-check", ...permissions, cliPath, ...args],
+    ...(cwd !== undefined && { cwd }),
     stdin: stdin === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",

@@ -170,7 +170,10 @@ const badOptions: readonly (readonly [TrainOptions, RegExp])[] = [
   [{ k: 1.5 }, /^k is 1\.5/],
   [{ k: NaN }, /^k is NaN/],
   [{ k: Infinity }, /^k is Infinity/],
-  [{ k: "some" as "all" }, /^k is "some", it has to be a whole number of at least 1, a share between 0 and 1 such as 0\.25, or all$/],
+  [
+    { k: "some" as "all" },
+    /^k is "some", it has to be a whole number of at least 1, a share between 0 and 1 such as 0\.25, or all$/,
+  ],
   [{ gradientAccumulation: 0 }, /^gradientAccumulation is 0, it has to be a whole number of at least 1$/],
   [{ gradientAccumulation: 1.5 }, /^gradientAccumulation is 1\.5, /],
   [{ maxGradNorm: 0 }, /^maxGradNorm is 0, it has to be a number above 0$/],
