@@ -51,6 +51,8 @@ export { openRepository, type Repository, type RepositoryKind } from "./src/hub/
 // Data
 export { type EncodedExample, encodeExamples } from "./src/data/encode.ts";
 export { type Example, type ExampleColumns, readExamples } from "./src/data/examples.ts";
+export { glueTaskNamed, glueTasks } from "./src/data/glue/tasks.ts";
+export type { GlueFile, GluePart, GlueTask, TsvColumn } from "./src/data/glue/tasks.ts";
 export { discoverLabels, LabelSet } from "./src/data/labels.ts";
 export { type ClassNames, readTable, type Table, type TableOptions } from "./src/data/table.ts";
 export { loadTokenizer, Tokenizer } from "./src/data/tokenizer.ts";
@@ -94,14 +96,24 @@ export { saveAdapter } from "./src/methods/save_adapter.ts";
 export { exportOnnx, type OnnxOptions, type OnnxResult } from "./src/export/onnx.ts";
 
 // Training
-export { AdamW, type AdamWOptions } from "./src/train/adamw.ts";
+export { AdamW, type AdamWOptions, type AdamWState, isDecayed } from "./src/train/adamw.ts";
+export type { Evaluation } from "./src/train/best.ts";
+export { newestCheckpoint } from "./src/train/checkpoint.ts";
+export type { ClassWeights } from "./src/train/class_weights.ts";
 export { clipGradNorm, type Clipping } from "./src/train/clip.ts";
 export type { TrainConfig } from "./src/train/config/options.ts";
 export { readConfig } from "./src/train/config/read.ts";
 export { configText } from "./src/train/config/write.ts";
 export { type Dataset, openDataset } from "./src/train/dataset.ts";
 export { evaluate, type Metrics, predictLogits, probabilities } from "./src/train/evaluate.ts";
-export type { EvaluationEvent, NoticeEvent, StepEvent, TrainEvent } from "./src/train/events.ts";
+export type {
+  CheckpointEvent,
+  EvaluationEvent,
+  NoticeEvent,
+  ResumeEvent,
+  StepEvent,
+  TrainEvent,
+} from "./src/train/events.ts";
 export {
   fineTune,
   type FineTuneEvent,
@@ -109,9 +121,13 @@ export {
   type FineTuneResult,
   type ProgressEvent,
 } from "./src/train/fine_tune.ts";
+export type { GlueReadOptions, GlueSource } from "./src/train/glue_data.ts";
+export { evaluateGlue, type GlueEvaluateOptions, type GlueEvaluation } from "./src/train/glue_evaluate.ts";
+export { glueScore } from "./src/train/glue_score.ts";
+export { glueSubmission } from "./src/train/glue_submission.ts";
 export { type PredictOptions } from "./src/train/in_batches.ts";
 export { type TrainingExample } from "./src/train/lesson.ts";
-export { lossOf } from "./src/train/loss.ts";
+export { lossOf, type LossOptions, type LossSettings } from "./src/train/loss.ts";
 export { type ProfileOptions, profileStep } from "./src/train/profile.ts";
 export type { MakeClassifier } from "./src/train/profile_measure.ts";
 export type { BytesByUse, PieceMemory } from "./src/train/profile_memory.ts";
@@ -134,8 +150,8 @@ export {
   type TableMetrics,
   type TextPrediction,
 } from "./src/train/predictor.ts";
-export { linearSchedule, type ScheduleOptions } from "./src/train/schedule.ts";
+export { learningRateAt, linearSchedule, type Schedule, type ScheduleOptions } from "./src/train/schedule.ts";
 export { type Columns, type Task } from "./src/train/table_data.ts";
 export type { TableSources } from "./src/train/table_sources.ts";
 export { train, type TrainingData, type TrainResult } from "./src/train/train.ts";
-export type { TrainOptions } from "./src/train/train_options.ts";
+export type { CheckpointOptions, TrainOptions } from "./src/train/train_options.ts";

@@ -6,24 +6,23 @@ import { Command, type CommandUnknownOpts } from "npm:@commander-js/extra-typing
 import { prepareSpamDemo, runSpamDemo, type SpamDemoParts, type SpamDemoResult } from "../experiments/spam_demo.ts";
 import { checkOutputFolder } from "../files/output_folder.ts";
 import { loadPredictor } from "../train/predictor.ts";
+import { configFlags, givenConfig } from "./config_flags.ts";
 import { listenToInterrupts } from "./interrupt.ts";
-import { folderName, threadCount, wholeNumber } from "./option_values.ts";
+import { folderName, wholeNumber } from "./option_values.ts";
 import { mebibytes, print, printFacts } from "./output.ts";
 import { humanText } from "./predict.ts";
 import { showSetupProgress } from "./setup_progress.ts";
-import * as stepOptions from "./step_options.ts";
 import { endIfInterrupted } from "./train.ts";
 import { showTrainingProgress } from "./training_progress.ts";
 
 /** The command `demo`. */
 export function demoCommand(): CommandUnknownOpts {
-  return new Command("demo")
+  const command = new Command("demo")
     .description("fine-tune MiniLM on real e-mails, from nothing")
     .option("--output-dir <dir>", "new folder for the model (default: out/demo, out/demo-2, ...)", folderName)
     .option("--max-steps <count>", "stop after so many steps (default: 80)", wholeNumber(1))
-    .addOption(stepOptions.precision)
-    .option("--threads <count>", "threads on the CPU (default: LibTorch's choice)", threadCount)
-    .action(async ({ outputDir = freeFolder("out/demo"), maxSteps, precision, threads }) => {
+    .action(async ({ outputDir = freeFolder("out/demo"), maxSteps }) => {
+      const { precision, threads } = givenConfig(command);
       checkOutputFolder(outputDir);
       const parts = await prepare();
       using progress = showTrainingProgress(false);
@@ -41,6 +40,8 @@ export function demoCommand(): CommandUnknownOpts {
       if (result) printResult(result, outputDir);
       await showExample(outputDir);
     });
+  for (const flag of configFlags("precision", "threads")) command.addOption(flag);
+  return command;
 }
 
 async function prepare(): Promise<SpamDemoParts> {

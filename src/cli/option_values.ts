@@ -1,67 +1,53 @@
-// The values of flags: each read from its text, or refused with what is allowed.
+// The values of flags: each read from its text as its declaration allows, or refused with what is allowed.
 
+import type * as z from "npm:zod@4.6.7";
 import { InvalidArgumentError } from "npm:@commander-js/extra-typings@15.1.0";
-import type { SelectionSize } from "../selective/positions.ts";
-import type { Device } from "../torch/mod.ts";
+import * as values from "../options/values.ts";
+import { runOptions } from "../train/config/options.ts";
 
-/** A reader of whole numbers from `least` to `most`. */
-export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
-  const allowed = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+/**
+ * A reader of what a declaration allows: the text itself, else the number that it is, or the list, or the numbers by
+ * name (`spam=2,ham=1`), whichever of them is allowed.
+ */
+export function reader<Value>(schema: z.ZodType<Value>): (text: string) => Value {
+  const bare = values.withoutDefault(schema) as z.ZodType<Value>;
   return (text) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`It has to be a whole number ${allowed}.`);
+    for (const reading of readings(text)) {
+      const result = bare.safeParse(reading);
+      if (result.success) return result.data;
+    }
+    throw new InvalidArgumentError(`It has to be ${values.factsOf(schema).allowed}.`);
   };
 }
 
-/** A number above 0, such as `5e-5`. */
-export function positiveNumber(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== "" && value > 0 && Number.isFinite(value)) return value;
-  throw new InvalidArgumentError("It has to be a number above 0, such as 5e-5.");
+function readings(text: string): unknown[] {
+  const parts = text.split(",").map((part) => part.trim());
+  const pairs = parts.map((part) => /^(.*)=([^=]*)$/s.exec(part)?.slice(1) ?? [part]);
+  const named = pairs.every(([, number]) => number !== undefined);
+  return [
+    ...[text, numberOf(text), parts, parts.map(numberOf)],
+    ...(named ? [Object.fromEntries(pairs.map(([name, number]) => [name, numberOf(number ?? "")]))] : []),
+  ];
 }
 
-/** The number of positions that carry gradients: `16`, a share such as `0.25`, or `all`. */
-export function selectionSize(text: string): SelectionSize {
-  if (text === "all") return text;
-  const value = Number(text);
-  if (/^\d*\.?\d+$/.test(text) && value > 0 && (value < 1 || Number.isSafeInteger(value))) return value;
-  throw new InvalidArgumentError(
-    "It has to be a whole number of at least 1, a share between 0 and 1 such as 0.25, or all.",
-  );
+// What JavaScript reads as numbers besides, such as "" and "0x10", is none.
+function numberOf(text: string): number {
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : NaN;
 }
 
-/** A number of bytes: `2GiB`, `1400MiB`, or without a unit. */
-export function byteCount(text: string): number {
-  const [, number = "", unit = ""] = /^(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB|)$/i.exec(text.trim()) ?? [];
-  const bytes = Number(number) * 1024 ** ["", "kib", "mib", "gib"].indexOf(unit.toLowerCase());
-  if (number !== "" && bytes > 0) return Math.floor(bytes);
-  throw new InvalidArgumentError("It has to be a number of bytes above 0, such as 1400MiB or 2GiB.");
+/** A reader of whole numbers from `least`. */
+export function wholeNumber(least: number): (text: string) => number {
+  return reader(values.wholeNumber({ least }));
 }
 
 /** Names, separated by commas. */
-export function nameList(text: string): string[] {
-  const names = text.split(",").map((name) => name.trim());
-  if (names.every((name) => name !== "")) return names;
-  throw new InvalidArgumentError("It has to be names, separated by commas.");
-}
+export const nameList: (text: string) => readonly string[] = reader(values.nameList());
 
 /** A number of threads. */
-export const threadCount: (text: string) => number = wholeNumber(1, 1024);
-
-/** A seed: any 32 bits. */
-export const seedNumber: (text: string) => number = wholeNumber(0, 2 ** 32 - 1);
+export const threadCount = reader(runOptions.threads);
 
 /** A device's name. */
-export function deviceName(text: string): Device {
-  if (text === "cpu" || text === "cuda") return text;
-  const index = /^cuda:(\d+)$/.exec(text)?.[1];
-  if (index !== undefined) return `cuda:${Number(index)}`;
-  throw new InvalidArgumentError("It has to be cpu, cuda or cuda:N.");
-}
+export const deviceName = reader(runOptions.device);
 
 /** A folder's name. */
-export function folderName(text: string): string {
-  if (text.trim() !== "") return text;
-  throw new InvalidArgumentError("It has to be the name of a folder.");
-}
+export const folderName: (text: string) => string = reader(values.folderName());

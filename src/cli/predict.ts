@@ -1,9 +1,12 @@
-// `fewtune predict`: the label and its probability, the number, or a language model's perplexity, for each text.
+// `fewtune predict`: the label and its probability, the number, or a language model's perplexity, for each text; or
+// GLUE's test files, predicted for GLUE's server.
 
 import { Command, type CommandUnknownOpts } from "npm:@commander-js/extra-typings@15.1.0";
 import type { Example } from "../data/examples.ts";
 import { DataError, OptionError } from "../errors.ts";
 import { loadPredictor, type Prediction, type Predictor } from "../train/predictor.ts";
+import * as glueOptions from "./glue_options.ts";
+import { submit } from "./glue_submission.ts";
 import { deviceName, threadCount, wholeNumber } from "./option_values.ts";
 import * as modelOptions from "./model_options.ts";
 import { print } from "./output.ts";
@@ -28,11 +31,23 @@ export function predictCommand(): CommandUnknownOpts {
     .option("--max-length <tokens>", "cut texts to so many tokens (default: as in training)", wholeNumber(1))
     .option("--threads <count>", "threads on the CPU (default: LibTorch's choice)", threadCount)
     .option("--device <device>", "cpu, cuda or cuda:N", deviceName, "cpu" as const)
+    .option("--glue-submission <dir>", "instead of texts: predict the test files of a task of GLUE, for GLUE's server")
+    .addOption(glueOptions.glue)
+    .addOption(glueOptions.glueDir)
     .action(
       async (
         texts,
-        { model, revision, textPair, jsonl = false, json, logits = false, batchSize, maxLength, threads, device },
+        { model, revision, batchSize, maxLength, threads, device, glueSubmission, glue, glueDir, ...rest },
       ) => {
+        const { textPair, jsonl, json, logits = false } = rest;
+        if (glueSubmission !== undefined) {
+          glueOptions.refuseBeside({ texts: texts[0], textPair, jsonl, json, logits: logits || undefined });
+          await startLibTorch(device, threads);
+          const options = { model, revision, maxLength, device, batchSize };
+          await submit({ glue, glueDir, folder: glueSubmission }, options);
+          return;
+        }
+        if (glue ?? glueDir) throw new OptionError("--glue and --glue-dir go with --glue-submission");
         if (logits && !json) throw new OptionError("--logits goes with --json");
         if (jsonl && texts.length > 0) throw new OptionError("--jsonl is for standard input, but texts are given");
         await startLibTorch(device, threads);
@@ -42,7 +57,9 @@ export function predictCommand(): CommandUnknownOpts {
         const show = json ? (each: Prediction) => jsonText(each, logits) : humanText(predictor);
         const withPair = (text: string): Example => ({ text, ...(textPair !== undefined && { textPair }) });
         for await (
-          const examples of texts.length > 0 ? [texts.map(withPair)] : stdinExamples(batchSize, jsonl, withPair)
+          const examples of texts.length > 0
+            ? [texts.map(withPair)]
+            : stdinExamples(batchSize, jsonl ?? false, withPair)
         ) {
           const predictions = await predictor.predict(examples, { batchSize });
           predictions.forEach((prediction, index) => print(show(prediction, examples[index]?.text ?? "")));

@@ -10,21 +10,21 @@ import { type Classifier, randomClassifier } from "../models/classifier.ts";
 import { readJsonObject } from "../models/config.ts";
 import { loadClassifier } from "../methods/load.ts";
 import type { ParameterOptions } from "../nn/module.ts";
+import { defaults } from "../train/config/options.ts";
 import { profileStep } from "../train/profile.ts";
-import { deviceName, seedNumber, threadCount, wholeNumber } from "./option_values.ts";
+import { configFlags, givenConfig } from "./config_flags.ts";
+import { wholeNumber } from "./option_values.ts";
 import { print } from "./output.ts";
 import { profileTable } from "./profile_table.ts";
 import { showSetupProgress } from "./setup_progress.ts";
-import * as stepOptions from "./step_options.ts";
 import { showTrainingProgress } from "./training_progress.ts";
 
 /** The command `profile`. */
 export function profileCommand(): CommandUnknownOpts {
-  return new Command("profile")
+  const command = new Command("profile")
     .description("take one training step apart: the time and memory of its phases")
     .option("--config <config>", `random weights: ${Object.keys(modelConfigs).join(", ")}, or a config.json`)
     .option("--model <dir>", "or a checkpoint: config.json and model.safetensors")
-    .option("--batch-size <count>", "sequences in the step", wholeNumber(1), 32)
     .option(
       "--max-length <tokens>",
       "tokens of a sequence; with other lengths than fixed, at most so many",
@@ -35,33 +35,21 @@ export function profileCommand(): CommandUnknownOpts {
       new Option("--lengths <kind>", "all sequences of the maximum length, or lengths like those of CoLA's sentences")
         .choices(["fixed", "cola"] as const).default("fixed" as const),
     )
-    .addOption(stepOptions.method)
-    .addOption(stepOptions.k)
-    .addOption(stepOptions.loraRank)
-    .addOption(stepOptions.loraAlpha)
-    .addOption(stepOptions.loraTargets)
-    .addOption(stepOptions.freezeLayers)
-    .addOption(stepOptions.activations)
-    .addOption(stepOptions.memoryBudget)
-    .addOption(stepOptions.precision)
     .addOption(new Option("--optimizer <name>", "what updates the weights").choices(["adamw"]).default("adamw"))
-    .addOption(stepOptions.optimizerInBackward)
     .option("--steps <count>", "steps whose time is measured, after two others", wholeNumber(1), 5)
-    .option("--seed <number>", "of the weights, tokens, lengths, positions and dropout", seedNumber, 0)
-    .option("--threads <count>", "threads on the CPU (default: LibTorch's choice)", threadCount)
-    .option("--device <device>", "cpu, cuda or cuda:N", deviceName, "cpu" as const)
     .option("--json", "print one JSON object")
     .option("--svg <file>", "draw the memory over the step")
     .option("--quiet", "show no progress")
-    .action(async ({ config, model, batchSize, maxLength, lengths, json, svg, quiet = false, ...options }) => {
+    .action(async ({ config, model, maxLength, lengths, steps, json, svg, quiet = false }) => {
+      const { batchSize = defaults.batchSize, seed = defaults.seed, ...options } = givenConfig(command);
       const source = modelSource(config, model);
       if (svg !== undefined) checkPicturePath(svg);
       using setup = showSetupProgress();
       using progress = showTrainingProgress(quiet);
-      const profile = await profileStep((where) => source.make({ ...where, seed: options.seed }), {
-        ...options,
+      const profile = await profileStep((where) => source.make({ ...where, seed }), {
+        ...{ ...options, seed, steps },
         modelName: source.name,
-        lengths: sequenceLengths(lengths, batchSize, maxLength, options.seed),
+        lengths: sequenceLengths(lengths, batchSize, maxLength, seed),
         onStep: (done, total) => progress.onEvent({ type: "progress", task: "steps", done, total }),
         ...(!quiet && { onSetup: setup.onProgress }),
       });
@@ -69,7 +57,14 @@ export function profileCommand(): CommandUnknownOpts {
       if (svg !== undefined) Deno.writeTextFileSync(svg, drawProfile(profile));
       print(json ? JSON.stringify(profile) : profileTable(profile));
     });
+  for (const flag of configFlags(...settings)) command.addOption(flag);
+  return command;
 }
+
+const settings = [
+  ...["batchSize", "method", "k", "loraRank", "loraAlpha", "loraTargets", "freezeLayers"] as const,
+  ...["activations", "memoryBudget", "precision", "optimizerInBackward", "seed", "threads", "device"] as const,
+];
 
 const target = { labels: ["0", "1"] };
 

@@ -1,7 +1,7 @@
 // `fewtune pull glue`: GLUE's tasks from the hub as files.
 
 import { Argument, Command, type CommandUnknownOpts } from "npm:@commander-js/extra-typings@15.1.0";
-import { glueTasks } from "../experiments/glue_tasks.ts";
+import { glueTasks } from "../data/glue/tasks.ts";
 import { type PulledTask, pullGlue } from "../experiments/pull_glue.ts";
 import { listenToInterrupts } from "./interrupt.ts";
 import { folderName, nameList } from "./option_values.ts";
@@ -12,7 +12,7 @@ import { showTrainingProgress } from "./training_progress.ts";
 export function pullCommand(): CommandUnknownOpts {
   return new Command("pull")
     .description("fetch the data of the paper's experiments from the hub")
-    .addArgument(new Argument("<what>", "glue: seven tasks of GLUE in the layout of its own files").choices(["glue"]))
+    .addArgument(new Argument("<what>", "glue: eight tasks of GLUE in the layout of its own files").choices(["glue"]))
     .option("--output-dir <dir>", "folder for the tasks' folders; those that are there stay", folderName, "data/glue")
     .option("--tasks <names>", `some of ${glueTasks.map(({ config }) => config).join(", ")} (default: all)`, nameList)
     .option("--quiet", "show no progress")

@@ -1,6 +1,7 @@
 // Shows a fine-tuning run on standard error: a bar on a terminal, now and then a plain line elsewhere.
 
 import type { DownloadEvent, UploadEvent } from "../hub/options.ts";
+import type { EvaluationEvent, StepEvent } from "../train/events.ts";
 import type { FineTuneEvent, ProgressEvent } from "../train/fine_tune.ts";
 import { bar, StepLine } from "./progress_bar.ts";
 import { isRewritable } from "./terminal.ts";
@@ -16,20 +17,39 @@ export interface TrainingProgress extends Disposable {
 export function showTrainingProgress(quiet: boolean): TrainingProgress {
   if (quiet) return { onEvent: () => {}, note: () => {}, [Symbol.dispose]: () => {} };
   const line = isRewritable(Deno.stderr) ? changingLine() : plainLines();
-  let steps = new StepLine();
+  const steps = stepTexts();
   const onEvent = (event: FineTuneEvent | UploadEvent): void => {
-    if (event.type === "evaluation") line.note(evaluationText(event.step, event.metrics));
-    else if (event.type === "notice") line.note(event.message);
-    else if (event.type === "progress") line.show(event.task, progressText(event), event.done, event.total);
+    if (event.type === "notice") line.note(event.message);
+    else if (event.type === "resume") line.note(`going on after step ${event.step}`);
+    else if (event.type === "progress") line.show(event.task, () => progressText(event), event.done, event.total);
     else if (event.type === "download" || event.type === "upload") {
-      line.show(event.repository, transferText(event), event.done, event.total ?? Infinity);
-    } else {
-      if (event.step === 1) steps = new StepLine();
-      steps.add(event);
-      line.show("steps", steps.text(event), event.step, event.totalSteps);
-    }
+      line.show(event.repository, () => transferText(event), event.done, event.total ?? Infinity);
+    } else if (event.type === "evaluation") {
+      steps.evaluated(event);
+      line.note(evaluationText(event));
+    } else if (event.type === "step") line.show("steps", steps.after(event), event.step, event.totalSteps);
   };
   return { onEvent, note: line.note, [Symbol.dispose]: line.end };
+}
+
+interface StepTexts {
+  readonly after: (event: StepEvent) => (columns: number) => string;
+  readonly evaluated: (event: EvaluationEvent) => void;
+}
+
+// Steps that do not follow on those before are another run's.
+function stepTexts(): StepTexts {
+  let line = new StepLine();
+  let last = 0;
+  return {
+    after: (event) => {
+      if (event.step !== last + 1) line = new StepLine();
+      last = event.step;
+      line.add(event);
+      return (columns) => line.text(event, columns);
+    },
+    evaluated: (event) => line.addEvaluation(event),
+  };
 }
 
 function progressText({ task, done, total }: ProgressEvent): string {
@@ -42,14 +62,14 @@ function transferText({ repository, path, done, total }: DownloadEvent | UploadE
   return `${repository}: ${path}  ${Math.ceil(done / bytes)}${whole} ${unit}`;
 }
 
-function evaluationText(step: number, metrics: Readonly<Record<string, number>>): string {
+function evaluationText({ step, metrics }: EvaluationEvent): string {
   const shown = Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`);
   return `after step ${step}: ${shown.join("  ")}`;
 }
 
 interface Line {
-  /** Shows how far something is. */
-  readonly show: (task: string, text: string, done: number, total: number) => void;
+  /** Shows how far something is, by a text that fits into so many columns. */
+  readonly show: (task: string, text: (columns: number) => string, done: number, total: number) => void;
   readonly note: (text: string) => void;
   readonly end: () => void;
 }
@@ -65,8 +85,7 @@ function changingLine(): Line {
   };
   return {
     show: (_task, text, done, total) => {
-      const shown = `${bar(done, total)}  ${text}`.slice(0, Deno.consoleSize().columns - 1);
-      writeText(`\r\x1b[2K${shown}`);
+      writeText(`\r\x1b[2K${withBar(done, total, text, Deno.consoleSize().columns - 1)}`);
       isOpen = true;
       if (done === total) end();
     },
@@ -78,6 +97,13 @@ function changingLine(): Line {
   };
 }
 
+const fewestColumnsForBar = 60;
+
+function withBar(done: number, total: number, text: (columns: number) => string, columns: number): string {
+  const start = columns < fewestColumnsForBar ? "" : `${bar(done, total)}  `;
+  return start + text(columns - start.length).slice(0, columns - start.length);
+}
+
 const pauseMilliseconds = 5000;
 
 function plainLines(): Line {
@@ -86,7 +112,7 @@ function plainLines(): Line {
     show: (task, text, done, total) => {
       const isSoon = performance.now() - last.time < pauseMilliseconds;
       if (task === last.task && isSoon && done < total) return;
-      console.error(text);
+      console.error(text(Infinity));
       last = { task, time: performance.now() };
     },
     note: (text) => console.error(text),

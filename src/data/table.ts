@@ -72,7 +72,8 @@ const readers: ReadonlyMap<string, (text: string, path: string) => Table> = new 
   [".jsonl", readJsonLines],
 ]);
 
-async function readText(path: string): Promise<string> {
+/** The text of a file of UTF-8, without a byte-order mark. Throws {@linkcode DataError}. */
+export async function readText(path: string): Promise<string> {
   let bytes: Uint8Array;
   try {
     bytes = await Deno.readFile(path);

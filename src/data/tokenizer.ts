@@ -2,12 +2,16 @@
 
 import { CheckpointError, FewtuneError, OptionError } from "../errors.ts";
 import { field, type Fields, isFields } from "./tokenizer/fields.ts";
-import { firstLine, readTokenizerFiles } from "./tokenizer/files.ts";
+import { readTokenizerFiles } from "./tokenizer/files.ts";
+import { firstLine } from "./tokenizer/folder_files.ts";
 import { type Pipeline, readPipeline } from "./tokenizer/pipeline.ts";
 import { countSpecial, type Encoding, fillTemplate, keepLongestFirst, readTemplates } from "./tokenizer/template.ts";
 import type { Templates } from "./tokenizer/template.ts";
 
 export type { Encoding } from "./tokenizer/template.ts";
+
+/** Raised by each change of what a tokenizer gives for a text: encoded tables in the cache are then made again. */
+export const encodingVersion = 1;
 
 /** Gives the same ids as Python's `tokenizers`; read by {@linkcode loadTokenizer}. */
 export class Tokenizer {
@@ -23,9 +27,10 @@ export class Tokenizer {
   /**
    * @param tokenizer the content of tokenizer.json
    * @param config the content of tokenizer_config.json
+   * @param digest of the files that both came from: tokenizers with the same digest encode alike
    * @throws {Error} of any kind, when they are not what a tokenizer needs
    */
-  constructor(tokenizer: Fields, config: Fields) {
+  constructor(tokenizer: Fields, config: Fields, readonly digest: string) {
     this.#pipeline = readPipeline(tokenizer);
     this.#templates = readTemplates(field(tokenizer, "post_processor"));
     this.vocabSize = measureVocabulary(this.#pipeline);
@@ -72,9 +77,9 @@ export class Tokenizer {
  * @throws {CheckpointError} when there is no tokenizer, or a file of it is damaged
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
-  const { path, tokenizer, config } = await readTokenizerFiles(folder);
+  const { path, tokenizer, config, digest } = await readTokenizerFiles(folder);
   try {
-    return new Tokenizer(tokenizer, config);
+    return new Tokenizer(tokenizer, config, digest);
   } catch (cause) {
     if (cause instanceof FewtuneError && !(cause instanceof CheckpointError)) throw cause;
     throw new CheckpointError(`${path} is not a tokenizer that can be used: ${firstLine(cause)}`, { cause });

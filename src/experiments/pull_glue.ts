@@ -1,14 +1,14 @@
 // GLUE's tasks from the hub into GLUE's own files: a folder a task, written whole or not at all.
 
 import { join } from "node:path";
+import { glueDataset, type GlueTask, glueTaskNamed, glueTasks, labelSpellings } from "../data/glue/tasks.ts";
 import type { Table } from "../data/table.ts";
 import { columnOf, placeOf } from "../data/table_column.ts";
-import { DataError, OptionError } from "../errors.ts";
+import { DataError } from "../errors.ts";
 import type { HubOptions } from "../hub/options.ts";
 import { writeFolder, writeText } from "../files/output_folder.ts";
 import { exists } from "../native/cache.ts";
 import { openDataset } from "../train/dataset.ts";
-import { glueDataset, type GlueTask, glueTasks } from "./glue_tasks.ts";
 
 /** What came of a task. */
 export interface PulledTask {
@@ -29,7 +29,7 @@ export interface PullGlueOptions extends HubOptions {
 }
 
 /**
- * Writes train and dev of tasks into `folder`, each in a folder of its own, in the layout and with the labels of GLUE's
+ * Writes train, dev and test of tasks into `folder`, each in a folder of its own, in the layout and with the labels of GLUE's
  * own files. Columns that the hub's dataset does not have (sources, ids, parses) are empty.
  *
  * @throws {OptionError} when there is no such task
@@ -40,7 +40,7 @@ export interface PullGlueOptions extends HubOptions {
 export async function pullGlue(folder: string, options: PullGlueOptions = {}): Promise<PulledTask[]> {
   const { tasks = glueTasks.map(({ name }) => name), onTask, ...hub } = options;
   const pulled: PulledTask[] = [];
-  for (const task of new Set(tasks.map(taskNamed))) {
+  for (const task of new Set(tasks.map(glueTaskNamed))) {
     const done = await pullTask(task, join(folder, task.name), hub);
     onTask?.(done);
     pulled.push(done);
@@ -48,21 +48,13 @@ export async function pullGlue(folder: string, options: PullGlueOptions = {}): P
   return pulled;
 }
 
-function taskNamed(name: string): GlueTask {
-  const task = glueTasks.find((task) => [task.name.toLowerCase(), task.config].includes(name.toLowerCase()));
-  if (task) return task;
-  throw new OptionError(
-    `${JSON.stringify(name)} is no task of GLUE here, they are: ${glueTasks.map(({ config }) => config).join(", ")}`,
-  );
-}
-
 async function pullTask(task: GlueTask, folder: string, hub: HubOptions): Promise<PulledTask> {
   if (await exists(folder)) return { task, folder, rows: null, respaced: 0 };
   const dataset = await openDataset(`${glueDataset}:${task.config}`, hub);
-  const needed = [task.text, ...task.textPair === undefined ? [] : [task.textPair], "label", "idx"];
   const files: { name: string; text: string; rows: number; respaced: number }[] = [];
-  for (const { name, split, columns } of task.files) {
-    const table = await dataset.readSplit(split, needed);
+  for (const { name, split, columns, hasHeader } of task.files) {
+    const needed = new Set(columns.flatMap(([, from]) => from ?? []));
+    const table = await dataset.readSplit(split, [...needed]);
     const fields = columns.map(([, from]) => {
       if (from === null) return null;
       return from === "label" ? labelsOf(table, task) : columnOf(table, from);
@@ -70,7 +62,7 @@ async function pullTask(task: GlueTask, folder: string, hub: HubOptions): Promis
     files.push({
       name,
       rows: table.rows.length,
-      ...tsvOf(task.hasHeader ? columns.map(([name]) => name) : null, fields),
+      ...tsvOf(hasHeader ? columns.map(([name]) => name) : null, fields),
     });
   }
   writeFolder(folder, (at) => files.forEach(({ name, text }) => writeText(join(at, name), text)));
@@ -83,10 +75,11 @@ async function pullTask(task: GlueTask, folder: string, hub: HubOptions): Promis
 }
 
 /** The labels as GLUE's files have them. */
-function labelsOf(table: Table, { labels }: GlueTask): string[] {
-  const names = table.classNames?.get("label");
+function labelsOf(table: Table, task: GlueTask): string[] {
+  const { labels, writtenLabels = labels } = task;
+  const spellings = labelSpellings(task);
   return columnOf(table, "label").map((text, row) => {
-    const read = labels === "regression" ? score(text) : labels[names ? names.indexOf(text) : Number(text)];
+    const read = labels === "regression" ? score(text) : writtenLabels[labels.indexOf(spellings.get(text) ?? "")];
     if (read !== undefined) return read;
     throw new DataError(`${placeOf(table, row)}: ${JSON.stringify(text)} is not a label of this task`);
   });

@@ -37,7 +37,8 @@ export function applyMethod(
   }
   const { backbone, head } = model;
   const above = partsAbove(backbone, options);
-  const open = isFrozen ? above : { ...above, others: [backbone.embeddings, ...above.others] };
+  const trainsEmbeddings = !isFrozen && !options.freezeEmbeddings;
+  const open = trainsEmbeddings ? { ...above, others: [backbone.embeddings, ...above.others] } : above;
   using random = new Generator(options.seed ?? 0, backbone.device);
   setTrained(model, false);
   setTrained(head, true);

@@ -3,8 +3,10 @@
 import { resolve } from "node:path";
 import { OptionError } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
+import type { SequenceClassifier } from "../models/contract.ts";
 import { writeFolder, writeText } from "../files/output_folder.ts";
 import { writeCompanions, writeParameters } from "../models/save.ts";
+import type { Tensor } from "../torch/mod.ts";
 import { adapterParameters, loraLinears } from "./lora.ts";
 import { adapterConfigName, adapterWeightsName, keyPrefix, peftConfig } from "./peft.ts";
 
@@ -24,17 +26,39 @@ export function saveAdapter(
   folder: string,
   files: Readonly<Record<string, string>> = {},
 ): void {
-  const { model, folder: base } = classifier;
+  requireAdapter(classifier);
+  writeFolder(folder, (temporary) => writeAdapter(classifier, temporary, files));
+}
+
+/**
+ * Writes the files of {@linkcode saveAdapter} into a folder that is there.
+ *
+ * @throws {OptionError} when the model has no LoRA, or was not loaded from a folder
+ */
+export function writeAdapter(classifier: Classifier, folder: string, files: Readonly<Record<string, string>>): void {
+  const { model } = classifier;
+  const base = requireAdapter(classifier);
+  writeParameters(`${folder}/${adapterWeightsName}`, savedAdapter(model));
+  writeText(`${folder}/${adapterConfigName}`, JSON.stringify(peftConfig(model, base), null, 2) + "\n");
+  writeCompanions(classifier, folder, files);
+}
+
+/** The parameters that an adapter's file holds, by their names there. */
+export function savedAdapter(model: SequenceClassifier): Map<string, Tensor> {
+  return new Map(adapterParameters(model).entries().map(([key, tensor]) => [keyPrefix + key, tensor] as const));
+}
+
+/**
+ * The folder of the base of a model's adapter, which it is saved beside.
+ *
+ * @throws {OptionError} when the model has no LoRA, or was not loaded from a folder
+ */
+export function requireAdapter({ model, folder }: Classifier): string {
   if (loraLinears(model).size === 0) {
     throw new OptionError("the model has no LoRA: saveClassifier saves a model without");
   }
-  if (base === null) {
+  if (folder === null) {
     throw new OptionError("the model was not loaded from a folder, which an adapter needs as its base: mergeLora it");
   }
-  writeFolder(folder, (temporary) => {
-    const saved = adapterParameters(model).entries().map(([key, tensor]) => [keyPrefix + key, tensor] as const);
-    writeParameters(`${temporary}/${adapterWeightsName}`, new Map(saved));
-    writeText(`${temporary}/${adapterConfigName}`, JSON.stringify(peftConfig(model, resolve(base)), null, 2) + "\n");
-    writeCompanions(classifier, temporary, files);
-  });
+  return resolve(folder);
 }

@@ -45,30 +45,43 @@ export function saveClassifier(
   classifier: Classifier,
   folder: string,
   files: Readonly<Record<string, string>> = {},
+  options: SaveOptions = {},
+): void {
+  refuseAdapters(classifier);
+  writeFolder(folder, (temporary) => writeClassifier(classifier, temporary, files, options));
+}
+
+/** Writes the files of {@linkcode saveClassifier} into a folder that is there. */
+export function writeClassifier(
+  classifier: Classifier,
+  folder: string,
+  files: Readonly<Record<string, string>>,
   { maxShardBytes }: SaveOptions = {},
 ): void {
-  if (adaptedLinears(classifier.model).size > 0) {
+  writeShards(folder, parameterSources(namedParameters(classifier.model)), maxShardBytes);
+  writeCompanions(classifier, folder, files);
+}
+
+function refuseAdapters({ model }: Classifier): void {
+  if (adaptedLinears(model).size > 0) {
     throw new OptionError(
       "the model has LoRA adapters: save them beside their base (saveAdapter), or merge them into its weights first (mergeLora)",
     );
   }
-  writeFolder(folder, (temporary) => {
-    writeShards(temporary, sourcesOf(namedParameters(classifier.model)), maxShardBytes);
-    writeCompanions(classifier, temporary, files);
-  });
 }
 
 /** Writes parameters by name as a safetensors file. */
 export function writeParameters(path: string, parameters: ReadonlyMap<string, Tensor>): void {
-  writeSafetensors(path, sourcesOf(parameters), { format: "pt" });
+  writeSafetensors(path, parameterSources(parameters), { format: "pt" });
 }
 
-function sourcesOf(parameters: ReadonlyMap<string, Tensor>): SafetensorsSource[] {
+/** What a file of weights holds of parameters by name. */
+export function parameterSources(parameters: ReadonlyMap<string, Tensor>): SafetensorsSource[] {
   return [...parameters].map(([name, tensor]) => ({
     name,
     dtype: dtypes[tensor.dtype] ?? "F32",
     shape: tensor.shape,
-    bytes: () => bytesOf(tensor),
+    bytes: () => tensorBytes(tensor),
   }));
 }
 
@@ -87,7 +100,8 @@ export function writeCompanions(
   for (const [name, content] of Object.entries(files)) writeText(`${folder}/${name}`, content);
 }
 
-function bytesOf(tensor: Tensor): Uint8Array {
+/** The bytes of a tensor in row-major order; of a contiguous one on the CPU those that it lies in. */
+export function tensorBytes(tensor: Tensor): Uint8Array {
   if (tensor.device === "cpu" && tensor.isContiguous) return tensor.bytes();
   const elements = toTypedArray(tensor);
   return new Uint8Array(elements.buffer, elements.byteOffset, elements.byteLength);

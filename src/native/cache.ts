@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { SetupError } from "../errors.ts";
 
 /** The parts of the cache, each a folder in {@link cacheFolder}. */
-export const cacheParts = ["libtorch", "shim", "models", "datasets"] as const;
+export const cacheParts = ["libtorch", "shim", "models", "datasets", "tokens"] as const;
 
 /** One part of the cache. */
 export type CachePart = typeof cacheParts[number];

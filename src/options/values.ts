@@ -22,9 +22,10 @@ export function factsOf(schema: z.ZodType): ValueFacts {
   return facts;
 }
 
-/** The schema of what has to be given where there is a default. */
+/** The schema of what is allowed where something is given. */
 export function withoutDefault(schema: z.ZodType): z.ZodType {
-  return schema instanceof z.ZodDefault ? schema.unwrap() as z.ZodType : schema;
+  const canBeLeftOut = schema instanceof z.ZodDefault || schema instanceof z.ZodOptional;
+  return canBeLeftOut ? schema.unwrap() as z.ZodType : schema;
 }
 
 /** The value that stands for one that is not given; undefined where there is none. */
@@ -104,13 +105,13 @@ export function modelName(): z.ZodType<string> {
 }
 
 function notBlank(): z.ZodString {
-  return z.string().regex(/\S/).regex(/^[^\0]*$/);
+  return z.string().regex(/^[^\0]*\S[^\0]*$/);
 }
 
 /** A list of names. */
 export function nameList(): z.ZodType<readonly string[]> {
   return z.array(z.string().regex(/\S/)).min(1).register(valueFacts, {
-    allowed: "names, separated by commas",
+    allowed: "a list of names, separated by commas",
     placeholder: "names",
   });
 }

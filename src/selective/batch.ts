@@ -147,8 +147,7 @@ function split(length: number, selected: readonly number[]): PartPositions {
 }
 
 function rowInputs(sequences: readonly Sequence[], places: readonly Place[], device: Device): RowInputs {
-  const column = (value: (place: Place) => number): Tensor =>
-    tensorFrom(BigInt64Array.from(places, (place) => BigInt(value(place))), { device });
+  const column = (value: (place: Place) => number): Tensor => tensorFrom(places.map(value), { dtype: "int64", device });
   return {
     inputIds: column(({ sequence, position }) => sequences[sequence]?.inputIds[position] ?? 0),
     tokenTypeIds: column(({ sequence, position }) => sequences[sequence]?.tokenTypeIds[position] ?? 0),
@@ -164,15 +163,20 @@ function poolOf(
 ): Pool {
   const isEach = pooling === "each";
   const sets = pooled.map((positions) => new Set(positions));
-  const read = [...places.entries()].filter(([, { sequence, position }]) => sets[sequence]?.has(position));
-  const sequences = read.map(([, { sequence }]) => sequence);
+  const rows: number[] = [];
+  const sequences: number[] = [];
+  places.forEach(({ sequence, position }, row) => {
+    if (!sets[sequence]?.has(position)) return;
+    rows.push(row);
+    sequences.push(sequence);
+  });
   const { device } = where;
   return {
-    size: isEach ? read.length : pooled.length,
-    rows: tensorFrom(BigInt64Array.from(read, ([row]) => BigInt(row)), { device }),
-    outputs: tensorFrom(BigInt64Array.from(isEach ? ranks(sequences, pooled) : sequences, BigInt), { device }),
+    size: isEach ? rows.length : pooled.length,
+    rows: tensorFrom(rows, { dtype: "int64", device }),
+    outputs: tensorFrom(isEach ? ranks(sequences, pooled) : sequences, { dtype: "int64", device }),
     weights: tensorFrom(sequences.map((sequence) => isEach ? 1 : 1 / (sets[sequence]?.size ?? 1)), {
-      shape: [read.length, 1],
+      shape: [rows.length, 1],
       ...where,
     }),
   };

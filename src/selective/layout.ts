@@ -112,15 +112,16 @@ function layOutPart(counts: readonly number[], start: number, device: Device): P
 
 // Padding repeats row 0: attention gives it no weight, so that neither its value nor its gradient counts.
 function paddingIndices(counts: readonly number[], width: number, device: Device): PartOfBlock["padding"] {
-  const toBlock = new BigInt64Array(counts.length * width);
-  const fromBlock: bigint[] = [];
+  const toBlock = new Int32Array(counts.length * width);
+  const fromBlock: number[] = [];
   counts.forEach((count, sequence) => {
     for (let position = 0; position < count; position++) {
-      toBlock[sequence * width + position] = BigInt(fromBlock.length);
-      fromBlock.push(BigInt(sequence * width + position));
+      toBlock[sequence * width + position] = fromBlock.length;
+      fromBlock.push(sequence * width + position);
     }
   });
-  return { toBlock: tensorFrom(toBlock, { device }), fromBlock: tensorFrom(BigInt64Array.from(fromBlock), { device }) };
+  const where = { dtype: "int64", device } as const;
+  return { toBlock: tensorFrom(toBlock, where), fromBlock: tensorFrom(fromBlock, where) };
 }
 
 function biases(

@@ -26,7 +26,7 @@ export interface AdamWOptions {
   readonly betas?: readonly [number, number];
   /** Default 1e-8. */
   readonly epsilon?: number;
-  /** On matrices; biases and norms are never decayed. Default 0.01. */
+  /** Of the parameters that {@linkcode isDecayed} names. Default 0.01. */
   readonly weightDecay?: number;
 }
 
@@ -39,7 +39,8 @@ interface Update {
   readonly gradient: Tensor;
 }
 
-type State = Pick<Update, "average" | "squareAverage" | "steps">;
+/** What AdamW keeps of a parameter: the averages, of its shape, and its count of steps, a scalar. */
+export type AdamWState = Pick<Update, "average" | "squareAverage" | "steps">;
 
 const rowsPerChunk = 2048;
 
@@ -53,7 +54,7 @@ const rowsPerChunk = 2048;
 export class AdamW implements Disposable {
   readonly #parameters: readonly Tensor[];
   readonly #options: Required<AdamWOptions>;
-  readonly #states = new Map<Tensor, State>();
+  readonly #states = new Map<Tensor, AdamWState>();
 
   constructor(parameters: Iterable<Tensor>, options: AdamWOptions = {}) {
     const { betas = [0.9, 0.999], epsilon = 1e-8, weightDecay = 0.01 } = options;
@@ -65,6 +66,26 @@ export class AdamW implements Disposable {
   get stateBytes(): number {
     const tensors = this.#states.values().flatMap((state): Tensor[] => Object.values(state));
     return tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
+  /** The state of each parameter that has one: those that were updated. */
+  get states(): ReadonlyMap<Tensor, AdamWState> {
+    return this.#states;
+  }
+
+  /** The state of a parameter, made where there is none: all zeros, as before its first step. */
+  stateOf(parameter: Tensor): AdamWState {
+    const known = this.#states.get(parameter);
+    if (known) return known;
+    const state = scope(() =>
+      detachFromScope({
+        average: zerosLike(parameter),
+        squareAverage: zerosLike(parameter),
+        steps: tensorFrom([0], { shape: [], device: parameter.device }),
+      })
+    );
+    this.#states.set(parameter, state);
+    return state;
   }
 
   /** Updates every one of the parameters (or of `among`) that has a gradient, and frees the gradients. */
@@ -80,13 +101,13 @@ export class AdamW implements Disposable {
   #step(learningRate: number, among: readonly Tensor[]): void {
     const updates = among.flatMap((parameter) => {
       const gradient = parameter.grad;
-      return gradient === null ? [] : [{ parameter, gradient, ...this.#stateOf(parameter) }];
+      return gradient === null ? [] : [{ parameter, gradient, ...this.stateOf(parameter) }];
     });
     if (updates.length === 0) return;
     foreachAddScalar_(updates.map(({ steps }) => steps), 1);
     const dense = updates.filter(({ gradient }) => !gradient.isSparse);
-    this.#update(dense.filter(({ parameter }) => isMatrix(parameter)), learningRate, this.#options.weightDecay);
-    this.#update(dense.filter(({ parameter }) => !isMatrix(parameter)), learningRate, 0);
+    this.#update(dense.filter(({ parameter }) => isDecayed(parameter)), learningRate, this.#options.weightDecay);
+    this.#update(dense.filter(({ parameter }) => !isDecayed(parameter)), learningRate, 0);
     for (const update of updates) if (update.gradient.isSparse) this.#updateRows(update, learningRate);
     for (const { parameter } of updates) parameter.grad = null;
   }
@@ -128,21 +149,13 @@ export class AdamW implements Disposable {
       });
     }
   }
-
-  #stateOf(parameter: Tensor): State {
-    const known = this.#states.get(parameter);
-    if (known) return known;
-    const state = {
-      average: zerosLike(parameter),
-      squareAverage: zerosLike(parameter),
-      steps: tensorFrom([0], { shape: [], device: parameter.device }),
-    };
-    this.#states.set(parameter, detachFromScope(state));
-    return state;
-  }
 }
 
-function isMatrix(parameter: Tensor): boolean {
+/**
+ * Whether weight decay acts on a parameter: on matrices, the embeddings' tables among them, and on no bias and no norm.
+ * These are the parameters that the Trainer of Hugging Face's transformers decays.
+ */
+export function isDecayed(parameter: Tensor): boolean {
   return parameter.shape.length >= 2;
 }
 

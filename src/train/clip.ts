@@ -21,7 +21,8 @@ export type Clipping = typeof clippings[number];
 /**
  * Scales the gradients of `parameters` so that their common Euclidean norm is at most `maxNorm`, and returns the norm
  * that they had (Pascanu et al. 2013, algorithm 1); equal to `torch.nn.utils.clip_grad_norm_`. Gradients that hold rows
- * count as the dense ones that they stand for. Without a gradient the norm is 0.
+ * count as the dense ones that they stand for. Without a gradient the norm is 0; with a `maxNorm` of Infinity it is only
+ * measured.
  */
 export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number): number {
   return noGrad(() =>

@@ -3,7 +3,7 @@
 import { OptionError } from "../errors.ts";
 import { accuracy, f1, macroF1, majorityAccuracy, matthews } from "../metrics/classification.ts";
 import { pearson, spearman } from "../metrics/regression.ts";
-import { type Classifier, type LabelTarget, requireOneAnswer } from "../models/classifier.ts";
+import { type Classifier, type LabelTarget, requireOneAnswer, type Target } from "../models/classifier.ts";
 import { packBatch, packingFor, type Sequence } from "../selective/batch.ts";
 import { forward } from "../selective/forward.ts";
 import { allPositions } from "../selective/positions.ts";
@@ -20,6 +20,17 @@ import { scoreTexts, type TextScore, totalScore } from "./text_score.ts";
  * `perplexity` (e to the loss), `accuracy`.
  */
 export type Metrics = Readonly<Record<string, number>>;
+
+const ofAnyTask = {
+  classification: ["loss", "accuracy", "f1", "matthews", "majority"],
+  regression: ["loss", "pearson", "spearman"],
+  nextToken: ["loss", "perplexity", "accuracy"],
+} as const;
+
+/** The names of the metrics that {@linkcode evaluate} gives for a target. */
+export function metricNames(target: Target): readonly string[] {
+  return ofAnyTask[typeof target === "string" ? target : "classification"];
+}
 
 /**
  * The logits of each sequence, in the order given. Sequences of like length run together; a sequence's logits do not

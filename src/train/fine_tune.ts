@@ -26,18 +26,12 @@ import { resolve } from "./config/resolve.ts";
 import { evaluate, type Metrics } from "./evaluate.ts";
 import { type CardFacts, modelCard, modelCardName } from "./model_card.ts";
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
-import {
-  type Columns,
-  encodeInChunks,
-  labelledExamples,
-  requireNextTokensOf,
-  targetOf,
-  type Task,
-} from "./table_data.ts";
+import { type Columns, labelledExamples, requireNextTokensOf, targetOf, type Task } from "./table_data.ts";
 import { type Parts, readTables, type TableSources } from "./table_sources.ts";
+import { encodeTable } from "./token_cache.ts";
 import type { TrainEvent } from "./events.ts";
 import { train, type TrainResult } from "./train.ts";
-import type { TrainOptions } from "./train_options.ts";
+import { checkOptionsFor, type TrainOptions } from "./train_options.ts";
 import { trainingRecordName, type Versions, versions } from "./training_record.ts";
 
 /** What {@linkcode fineTune} fine-tunes, on what, and how. */
@@ -57,6 +51,8 @@ export interface FineTuneOptions extends Omit<TrainOptions, "onEvent" | "k">, Me
   readonly pooling?: Pooling | undefined;
   /** Texts are cut to so many tokens. Default: 256, or what the model takes when that is less. */
   readonly maxLength?: number | undefined;
+  /** Whether encoded tables are kept in the user's cache, and looked for there. Default true. */
+  readonly tokenCache?: boolean | undefined;
   readonly device?: Device;
   /** Threads on the CPU. Default: LibTorch's own choice. */
   readonly threads?: number | undefined;
@@ -85,6 +81,8 @@ export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
   readonly isSaved: boolean;
   /** Null without such a table, and when the signal stopped training before the evaluation. */
   readonly dev: Metrics | null;
+  /** Of GLUE's MNLI, over the mismatched texts; null of everything else. */
+  readonly devMismatched: Metrics | null;
   readonly test: Metrics | null;
   readonly target: Target;
 }
@@ -114,8 +112,10 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   checkOutputFolder(settings.outputDir);
   const { columns, seed, device, revision, signal, onEvent: onProgress } = settings;
   const { text = "text", textPair = text, label = "label" } = columns;
-  const tables = await readTables(options, [text, textPair, label], { signal, onProgress });
-  const target = targetOf(tables.train, label, options.task);
+  const onNotice = (message: string): void => onProgress?.({ type: "notice", step: 0, message });
+  const tables = await readTables(options, [text, textPair, label], { signal, onProgress, onNotice });
+  const target = targetOf(tables.train, label, settings.task);
+  checkOptionsFor(settings, target, tables.dev !== undefined);
   const { pooling = target === "nextToken" ? "each" : "mean" } = settings;
   const examples = mapParts(tables, (table) => labelledExamples(table, columns, target));
   const folder = await modelFolder(model, { revision, signal, onProgress });
@@ -130,10 +130,14 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   const data = await encodeParts(examples, tokenizer, { ...options, maxLength, names });
   if (target === "nextToken") checkTexts(tables, data);
   const { metrics: dev, ...training } = await train(classifier, data, settings);
-  const test = data.test && !training.isStopped
-    ? await evaluateTest(classifier, data.test, { ...options, name: names.test })
-    : null;
-  const result = { ...training, dev, test, target, isSaved: training.steps > 0 };
+  const evaluateLast = async (part: "test" | "devMismatched"): Promise<Metrics | null> => {
+    const encoded = data[part];
+    if (!encoded || training.isStopped) return null;
+    return await evaluateAtEnd(classifier, encoded, { ...options, name: names[part] });
+  };
+  const devMismatched = await evaluateLast("devMismatched");
+  const test = await evaluateLast("test");
+  const result = { ...training, dev, devMismatched, test, target, isSaved: training.steps > 0 };
   if (result.isSaved) {
     const record = describe({ ...options, ...settings, pooling, maxLength }, data, result);
     const save = method.weights.saves === "adapter" ? saveAdapter : saveClassifier;
@@ -148,10 +152,15 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   return result;
 }
 
-const parts = ["train", "dev", "test"] as const;
+const parts = ["train", "dev", "devMismatched", "test"] as const;
 
-function mapParts<From, To>({ train, dev, test }: Parts<From>, map: (part: From) => To): Parts<To> {
-  return { train: map(train), ...(dev && { dev: map(dev) }), ...(test && { test: map(test) }) };
+function mapParts<From, To>({ train, dev, devMismatched, test }: Parts<From>, map: (part: From) => To): Parts<To> {
+  return {
+    train: map(train),
+    ...(dev && { dev: map(dev) }),
+    ...(devMismatched && { devMismatched: map(devMismatched) }),
+    ...(test && { test: map(test) }),
+  };
 }
 
 async function encodeParts(
@@ -164,9 +173,9 @@ async function encodeParts(
     const task = `tokenizing ${options.names[part]}`;
     const onProgress = (done: number, total: number): void =>
       options.onEvent?.({ type: "progress", task, done, total });
-    const { maxLength, signal } = options;
+    const { maxLength, signal, tokenCache } = options;
     const some = examples[part];
-    if (some) encoded[part] = await encodeInChunks(some, tokenizer, { maxLength, signal, onProgress });
+    if (some) encoded[part] = await encodeTable(some, tokenizer, { maxLength, signal, tokenCache, onProgress });
   }
   return encoded;
 }
@@ -178,7 +187,7 @@ function checkTexts(tables: Parts<Table>, data: Parts<readonly EncodedExample[]>
   }
 }
 
-async function evaluateTest(
+async function evaluateAtEnd(
   classifier: Classifier,
   examples: readonly EncodedExample[],
   { name, onEvent, signal }: FineTuneOptions & { readonly name: string | undefined },
@@ -214,9 +223,14 @@ function factsOf(
 // What of the options a model card shows.
 function shownSettings(options: TrainingRecord["options"]): Record<string, unknown> {
   const { k, loraRank, loraAlpha, loraTargets, freezeLayers, learningRate, epochs, maxSteps, batchSize } = options;
+  const { freezeEmbeddings, schedule, warmupRatio, warmupSteps, weightDecay, labelSmoothing } = options;
+  const classWeights = typeof options.classWeights === "object"
+    ? JSON.stringify(options.classWeights)
+    : options.classWeights;
   return {
-    ...{ k, loraRank, loraAlpha, loraTargets, freezeLayers, learningRate, epochs, maxSteps, batchSize },
-    ...{ warmupRatio: options.warmupRatio, maxGradNorm: options.maxGradNorm, clipping: options.clipping },
+    ...{ k, loraRank, loraAlpha, loraTargets, freezeLayers, freezeEmbeddings, learningRate, schedule, warmupRatio },
+    ...{ warmupSteps, epochs, maxSteps, batchSize, weightDecay, labelSmoothing, classWeights },
+    ...{ maxGradNorm: options.maxGradNorm, clipping: options.clipping },
     ...{ maxLength: options.maxLength, precision: options.precision, seed: options.seed },
   };
 }

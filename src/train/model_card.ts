@@ -25,9 +25,10 @@ export interface CardFacts {
   readonly target: Target;
   /** The settings of the training by their names, in the order to show them; what is undefined is left out. */
   readonly settings: Readonly<Record<string, unknown>>;
-  /** The numbers of examples by part: train, dev, test. */
+  /** The numbers of examples by part: train, dev, devMismatched, test. */
   readonly examples: Readonly<Record<string, number>>;
   readonly dev: Metrics | null;
+  readonly devMismatched: Metrics | null;
   readonly test: Metrics | null;
   readonly steps: number;
   readonly seconds: number;
@@ -78,8 +79,10 @@ function learnt(target: Target): string {
   return `It gives a text or a pair of texts one of ${labels.length} labels: ${labels.map(code).join(", ")}.`;
 }
 
-function results({ dev, test, examples }: CardFacts): string[] {
-  const measured = Object.entries({ dev, test }).filter((entry): entry is [string, Metrics] => entry[1] !== null);
+function results({ dev, devMismatched, test, examples }: CardFacts): string[] {
+  const measured = Object.entries({ dev, devMismatched, test }).filter((entry): entry is [string, Metrics] =>
+    entry[1] !== null
+  );
   if (measured.length === 0) return [];
   const names = [...new Set(measured.flatMap(([, metrics]) => Object.keys(metrics)))];
   const titles = measured.map(([part]) => `${part} (${examples[part]} examples)`);

@@ -14,9 +14,10 @@ import { argmax, evaluate, type Metrics, predictLogits, probabilities } from "./
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
 import type { PredictOptions } from "./in_batches.ts";
 import { requireNextTokens } from "./lesson.ts";
-import { type Columns, encodeInChunks, labelledExamples, refusePair, requireNextTokensOf } from "./table_data.ts";
+import { type Columns, labelledExamples, refusePair, requireNextTokensOf } from "./table_data.ts";
 import { scoreTexts } from "./text_score.ts";
-import { trainedMaxLength } from "./training_record.ts";
+import { encodeTable, type EncodeTableOptions } from "./token_cache.ts";
+import { trainedGlueTask, trainedMaxLength } from "./training_record.ts";
 
 /** What a classifier says of a text: the likeliest label, its probability, and the logits of all labels. */
 export interface LabelPrediction {
@@ -44,7 +45,13 @@ export type Prediction = LabelPrediction | NumberPrediction | TextPrediction;
 
 /** A fine-tuned model with its tokenizer; made by {@linkcode loadPredictor}. Dispose it to free the parameters. */
 export class Predictor implements Disposable {
-  constructor(readonly classifier: Classifier, readonly tokenizer: Tokenizer, readonly maxLength: number) {}
+  /** @param glue the task of GLUE that it was trained on, when it was one */
+  constructor(
+    readonly classifier: Classifier,
+    readonly tokenizer: Tokenizer,
+    readonly maxLength: number,
+    readonly glue?: string,
+  ) {}
 
   /**
    * A prediction for each text or pair of texts, in their order.
@@ -69,12 +76,12 @@ export class Predictor implements Disposable {
   async evaluateTable(
     source: string | Table,
     columns: Columns = {},
-    options: PredictOptions = {},
+    options: PredictOptions & Pick<EncodeTableOptions, "tokenCache"> = {},
   ): Promise<TableMetrics> {
     const { classifier, tokenizer, maxLength } = this;
     const table = typeof source === "string" ? await readTable(source) : source;
     const examples = labelledExamples(table, columns, classifier.target);
-    const encoded = await encodeInChunks(examples, tokenizer, { maxLength });
+    const encoded = await encodeTable(examples, tokenizer, { maxLength, tokenCache: options.tokenCache });
     if (classifier.target === "nextToken") requireNextTokensOf(table, encoded);
     return { examples: examples.length, metrics: await evaluate(classifier, encoded, options) };
   }
@@ -139,7 +146,7 @@ export async function loadPredictor(model: string, options: PredictorOptions = {
     requireVocabulary(classifier, tokenizer, folder);
     const { maxPositions } = classifier.model.backbone;
     const maxLength = checkedMaxLength(wanted, await trainedMaxLength(folder) ?? maxPositions, maxPositions);
-    return new Predictor(classifier, tokenizer, maxLength);
+    return new Predictor(classifier, tokenizer, maxLength, await trainedGlueTask(folder));
   } catch (error) {
     classifier[Symbol.dispose]();
     throw error;

@@ -16,34 +16,51 @@ import { Generator, mulScalar, scope, type Tensor } from "../torch/mod.ts";
 import { AdamW } from "./adamw.ts";
 import { clipGradNorm } from "./clip.ts";
 import { answersAt, lessonsOf, type TrainingExample } from "./lesson.ts";
-import { lossOf } from "./loss.ts";
+import { lossOf, type LossOptions, type LossSettings, lossWeight } from "./loss.ts";
 import { phaseOfWork, type TellPiece } from "./pieces.ts";
 import type { TrainOptions } from "./train_options.ts";
+import type { StepperParts } from "./trainer_file.ts";
 
-// Some of a step's sequences with their selected positions, the answer to each output, and the step's number of those.
+// Some of a step's sequences with their selected positions, the answer to each output, and what the whole step's answers
+// weigh.
 interface MicroBatch {
   readonly sequences: readonly Sequence[];
   readonly selected: readonly (readonly number[])[];
   readonly answers: readonly number[];
-  readonly stepAnswers: number;
+  readonly stepWeight: number;
+}
+
+/** What a step gave. */
+export interface StepOutcome {
+  /** The mean over the step's examples, of a language model over their selected positions, by their weights. */
+  readonly loss: number;
+  /** Of all gradients together, before they were clipped; null with the optimizer in backward. */
+  readonly gradientNorm: number | null;
 }
 
 /** Makes the steps of a training run. Dispose it to free the optimizer's state. */
 export class Stepper implements Disposable {
   readonly #classifier: Classifier;
-  readonly #options: Omit<TrainOptions, keyof ActivationPlan>;
+  readonly #options: Omit<TrainOptions, keyof ActivationPlan | keyof LossSettings>;
   readonly #trained: readonly Tensor[];
   readonly #optimizer: AdamW;
   readonly #positions: Generator;
   readonly #dropout: DropoutRandom;
   readonly #plan: ActivationPlan;
+  readonly #loss: LossOptions;
   #step = 0;
 
   /**
    * @param plan what is kept for backward, whatever the options say of it
+   * @param loss how the loss counts, whatever the options say of it
    * @throws {OptionError} when no parameter is trained
    */
-  constructor(classifier: Classifier, plan: ActivationPlan, options: Omit<TrainOptions, keyof ActivationPlan>) {
+  constructor(
+    classifier: Classifier,
+    plan: ActivationPlan,
+    options: Omit<TrainOptions, keyof ActivationPlan | keyof LossSettings>,
+    loss: LossOptions = {},
+  ) {
     const { seed = 0 } = options;
     const { device } = classifier.model.backbone;
     this.#classifier = classifier;
@@ -53,6 +70,7 @@ export class Stepper implements Disposable {
       throw new OptionError("no parameter of the model requires a gradient: there is nothing to train");
     }
     this.#plan = plan;
+    this.#loss = loss;
     this.#optimizer = new AdamW(this.#trained, options);
     this.#positions = new Generator(seed);
     this.#dropout = { selected: new Generator(2 * seed + 1, device), rest: new Generator(2 * seed + 2, device) };
@@ -63,25 +81,41 @@ export class Stepper implements Disposable {
     return this.#trained.reduce((sum, { size }) => sum + size, 0);
   }
 
+  /** What the next steps depend on, beside the weights. */
+  get parts(): StepperParts {
+    const parameters = namedParameters(this.#classifier.model).entries().filter(([, { requiresGrad }]) => requiresGrad);
+    const { selected, rest } = this.#dropout;
+    return {
+      parameters: new Map(parameters),
+      optimizer: this.#optimizer,
+      generators: { positions: this.#positions, "dropout.selected": selected, "dropout.rest": rest },
+    };
+  }
+
+  /** Goes on as after so many steps, whose state the parts have been given. */
+  goOnAfter(step: number): void {
+    this.#step = step;
+  }
+
   /** The bytes of the optimizer's state. */
   get optimizerBytes(): number {
     return this.#optimizer.stateBytes;
   }
 
   /**
-   * Makes a step and returns the mean loss over its examples, of a language model over their selected positions.
+   * Makes a step.
    *
    * @param tell called at the end of each piece; the pieces are the whole step
-   * @throws {TrainingError} when the loss, or the norm of the gradients that are clipped, is not a finite number
+   * @throws {TrainingError} when the loss or the norm of the gradients is not a finite number
    */
-  run(examples: readonly TrainingExample[], learningRate: number, tell: TellPiece = () => {}): number {
+  run(examples: readonly TrainingExample[], learningRate: number, tell: TellPiece = () => {}): StepOutcome {
     this.#step++;
     try {
       const losses = this.#cut(examples).map((part) => scope(() => this.#accumulate(part, learningRate, tell)));
-      if (!this.#options.optimizerInBackward) this.#clip();
+      const gradientNorm = this.#options.optimizerInBackward ? null : this.#clip();
       this.#optimizer.step(learningRate);
       tell({ phase: "optimizerStep", layer: null });
-      return losses.reduce((sum, loss) => sum + loss, 0);
+      return { loss: losses.reduce((sum, loss) => sum + loss, 0), gradientNorm };
     } catch (error) {
       for (const parameter of this.#trained) parameter.grad = null;
       throw error;
@@ -100,25 +134,25 @@ export class Stepper implements Disposable {
     const sequences = lessons.map(({ sequence }) => sequence);
     const selected = selectPositions(sequences.map(({ inputIds }) => inputIds.length), k, this.#positions, pooling);
     const answers = lessons.map((lesson, index) => answersAt(lesson, selected[index] ?? [], target));
-    const stepAnswers = answers.flat().length;
+    const stepWeight = lossWeight(answers.flat(), this.#loss);
     const size = Math.ceil(examples.length / gradientAccumulation);
     return Array.from({ length: Math.ceil(examples.length / size) }, (_, index) => {
       const cut = <Each>(all: readonly Each[]): Each[] => all.slice(index * size, (index + 1) * size);
-      return { sequences: cut(sequences), selected: cut(selected), answers: cut(answers).flat(), stepAnswers };
+      return { sequences: cut(sequences), selected: cut(selected), answers: cut(answers).flat(), stepWeight };
     });
   }
 
   // Forward and backward: leaves the gradients at the parameters, or uses them up on the way, and returns the loss.
   #accumulate(micro: MicroBatch, learningRate: number, tell: TellPiece): number {
-    const { sequences, selected, answers, stepAnswers } = micro;
+    const { sequences, selected, answers, stepWeight } = micro;
     const { model, target } = this.#classifier;
     const { precision = "float32", optimizerInBackward = false } = this.#options;
     const batch = packBatch(sequences, { selected, ...packingFor(model) });
     tell({ phase: "batch", layer: null });
     const loss = (logits: Tensor, from: number): Tensor => {
-      const count = logits.length(0);
-      const mean = lossOf(logits, answers.slice(from, from + count), target);
-      return count === stepAnswers ? mean : mulScalar(mean, count / stepAnswers);
+      const some = answers.slice(from, from + logits.length(0));
+      const [mean, weight] = [lossOf(logits, some, target, this.#loss), lossWeight(some, this.#loss)];
+      return weight === stepWeight ? mean : mulScalar(mean, weight / stepWeight);
     };
     let layer = 0;
     const update = (part: Module): void => {
@@ -130,7 +164,7 @@ export class Stepper implements Disposable {
       ...this.#plan,
       precision,
       rowsPerLogits: logitRows(model),
-      onLoss: (value) => this.#refuseDivergence("the loss", value, true),
+      onLoss: (value) => this.#requireFinite("the loss", value, true),
       onWork: (work) => {
         layer = work.layer;
         tell({ phase: phaseOfWork[work.kind], layer });
@@ -141,22 +175,25 @@ export class Stepper implements Disposable {
 
   #updatePart(part: Module, learningRate: number): void {
     const parameters = [...namedParameters(part).values()];
-    this.#clipTogether(parameters);
+    if (this.#options.maxGradNorm !== undefined) this.#clipTogether(parameters);
     this.#optimizer.step(learningRate, parameters);
   }
 
-  #clip(): void {
+  // The norm of all gradients, before they are clipped where that is asked.
+  #clip(): number {
     if (this.#options.clipping !== "layer") return this.#clipTogether(this.#trained);
-    for (const part of partsOf(this.#classifier.model)) this.#clipTogether(namedParameters(part).values());
+    const parts = partsOf(this.#classifier.model);
+    return Math.hypot(...parts.map((part) => this.#clipTogether(namedParameters(part).values())));
   }
 
-  #clipTogether(parameters: Iterable<Tensor>): void {
-    const { maxGradNorm, optimizerInBackward = false } = this.#options;
-    if (maxGradNorm === undefined) return;
-    this.#refuseDivergence("the norm of the gradients", clipGradNorm(parameters, maxGradNorm), !optimizerInBackward);
+  #clipTogether(parameters: Iterable<Tensor>): number {
+    const { maxGradNorm = Infinity, optimizerInBackward = false } = this.#options;
+    const norm = clipGradNorm(parameters, maxGradNorm);
+    this.#requireFinite("the norm of the gradients", norm, !optimizerInBackward);
+    return norm;
   }
 
-  #refuseDivergence(name: string, value: number, isBeforeUpdate: boolean): void {
+  #requireFinite(name: string, value: number, isBeforeUpdate: boolean): void {
     if (Number.isFinite(value)) return;
     const stopped = isBeforeUpdate ? "stopped before the weights changed" : "stopped while the weights changed";
     throw new TrainingError(`${name} is ${value} at step ${this.#step}: ${stopped}; try a lower learning rate`);

@@ -92,7 +92,8 @@ export interface EncodeOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const chunk = 256;
+/** How many examples are encoded until the event loop runs. */
+export const chunkSize = 256;
 
 /** Encodes examples as {@linkcode encodeExamples} does, and lets the event loop run now and then. */
 export async function encodeInChunks(
@@ -102,7 +103,7 @@ export async function encodeInChunks(
 ): Promise<EncodedExample[]> {
   const encoded: EncodedExample[] = [];
   do {
-    const next = examples.slice(encoded.length, encoded.length + chunk);
+    const next = examples.slice(encoded.length, encoded.length + chunkSize);
     encoded.push(...encodeExamples(next, tokenizer, maxLength));
     onProgress?.(encoded.length, examples.length);
     await nextTask();

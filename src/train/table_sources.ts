@@ -1,20 +1,19 @@
-// Where the examples of a fine-tuning run come from: table files, or the splits of a dataset on the hub.
+// Where the examples of a fine-tuning run come from: table files, the splits of a dataset on the hub, or a task of GLUE.
 
 import { readTable, type Table } from "../data/table.ts";
 import { OptionError } from "../errors.ts";
 import type { HubOptions } from "../hub/options.ts";
 import { type Dataset, openDataset } from "./dataset.ts";
+import { type GlueReadOptions, type GlueSource, readGlueTables } from "./glue_data.ts";
 
 /** The tables to train on, to evaluate on after each epoch, and to evaluate on at the end: files, or a dataset's splits. */
-export interface TableSources {
+export interface TableSources extends GlueSource {
   /** Files. */
   readonly train?: string | undefined;
   readonly dev?: string | undefined;
   readonly test?: string | undefined;
   /** A dataset on the hub instead of files: `org/name` or `org/name:config`. */
   readonly dataset?: string | undefined;
-  /** Of the dataset: a branch, a tag or a commit. Default `main`. */
-  readonly datasetRevision?: string | undefined;
   /** Default `train`. */
   readonly trainSplit?: string | undefined;
   /** Default: the first that the dataset has of `validation`, `validation_matched`, `dev`, `valid` and `val`. */
@@ -24,7 +23,7 @@ export interface TableSources {
 }
 
 /** Something for each part of the data that there is. */
-export type Parts<Value> = { train: Value; dev?: Value; test?: Value };
+export type Parts<Value> = { train: Value; dev?: Value; devMismatched?: Value; test?: Value };
 
 /**
  * Reads the tables.
@@ -32,24 +31,39 @@ export type Parts<Value> = { train: Value; dev?: Value; test?: Value };
  * @param columns those that are needed
  * @throws {DataError} when one cannot be read, or the dataset lacks a split
  * @throws {HubError} when the dataset cannot be had
- * @throws {OptionError} when both files and a dataset are given, or neither
+ * @throws {OptionError} when more than one of files, a dataset and a task of GLUE is given, or none
  */
 export async function readTables(
   sources: TableSources,
   columns: readonly string[],
-  hub: Omit<HubOptions, "revision">,
+  { onNotice, ...hub }: GlueReadOptions,
 ): Promise<Parts<Table>> {
+  if (sources.glue !== undefined || sources.glueDir !== undefined) {
+    refuseBesideGlue(sources);
+    return await readGlueTables(sources, { ...hub, onNotice });
+  }
   if (sources.dataset !== undefined) return await readDataset(sources, sources.dataset, columns, hub);
   const { train, dev, test, datasetRevision, trainSplit, devSplit, testSplit } = sources;
   refuseStray(datasetRevision ?? trainSplit ?? devSplit ?? testSplit);
   if (train === undefined) {
-    throw new OptionError("there is nothing to train on: give a table (train) or a dataset on the hub (dataset)");
+    throw new OptionError(
+      "there is nothing to train on: give a table (train), a dataset on the hub (dataset) or a task of GLUE (glue)",
+    );
   }
   return {
     train: await readTable(train, { columns }),
     ...(dev !== undefined && { dev: await readTable(dev, { columns }) }),
     ...(test !== undefined && { test: await readTable(test, { columns }) }),
   };
+}
+
+function refuseBesideGlue({ glue, glueDir, train, dev, test, dataset, ...splits }: TableSources): void {
+  const other = train ?? dev ?? test ?? dataset ?? splits.trainSplit ?? splits.devSplit ?? splits.testSplit;
+  if (other !== undefined) {
+    throw new OptionError(
+      `GLUE's ${glue ?? glueDir} has its own train and dev, but ${JSON.stringify(other)} is given too: leave out one`,
+    );
+  }
 }
 
 function refuseStray(option: string | undefined): void {

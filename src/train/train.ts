@@ -1,18 +1,25 @@
 // The training loop: batches in, one optimizer step each, events out.
 
-import { trainingBatches } from "../data/batches.ts";
+import { type Batch, batchesByLength, trainingBatches } from "../data/batches.ts";
 import { SeededRandom } from "../data/prng.ts";
+import { CheckpointError, TrainingError } from "../errors.ts";
 import { type Classifier, requireOneAnswer } from "../models/classifier.ts";
 import type { ActivationPlan } from "../selective/peak_estimate.ts";
 import { type Device, memory, releaseMemory, resetPeakMemory } from "../torch/mod.ts";
+import { afterEvaluation, type Evaluation } from "./best.ts";
+import { WeightsCopy } from "./best_weights.ts";
+import { refuseDivergence, withLoss } from "./divergence.ts";
 import { evaluate, type Metrics } from "./evaluate.ts";
 import { lessonsOf, type TrainingExample } from "./lesson.ts";
+import { lossOptions } from "./loss.ts";
 import { nextTask } from "./next_task.ts";
-import { linearSchedule } from "./schedule.ts";
+import { RunCheckpoints } from "./run_checkpoints.ts";
+import { initialState, type RunState } from "./run_state.ts";
+import { learningRateAt } from "./schedule.ts";
 import { planOf, Stepper } from "./step.ts";
-import { checkTrainOptions, type TrainOptions } from "./train_options.ts";
+import { checkOptionsFor, checkTrainOptions, type TrainOptions } from "./train_options.ts";
 
-/** The examples to train on, and those to evaluate on after each epoch. */
+/** The examples to train on, and those to evaluate on, after each epoch unless an option says otherwise. */
 export interface TrainingData {
   readonly train: readonly TrainingExample[];
   readonly dev?: readonly TrainingExample[];
@@ -21,7 +28,7 @@ export interface TrainingData {
 /** What came out of a training run. */
 export interface TrainResult {
   readonly steps: number;
-  /** Whether the signal stopped it before its last step. */
+  /** Whether the signal stopped it before its last step, or before the evaluation after that. */
   readonly isStopped: boolean;
   readonly seconds: number;
   /** The highest bytes of live tensors on the model's device, weights included. */
@@ -30,18 +37,23 @@ export interface TrainResult {
   readonly trainableParameters: number;
   /** What was kept for backward. */
   readonly plan: ActivationPlan;
-  /** Of the last evaluation; null without `dev` or when stopped before the first. */
+  /** Of the last evaluation, with `keepBest` of the best; null without `dev` or when stopped before the first. */
   readonly metrics: Metrics | null;
+  /** The best evaluation; null where there was none. */
+  readonly best: Evaluation | null;
 }
 
 /**
- * Fine-tunes a classifier in place by selective fine-tuning (Simoulin et al. 2023): AdamW, linear warm-up and decay.
+ * Fine-tunes a classifier in place by selective fine-tuning (Simoulin et al. 2023): AdamW, warm-up and decay.
  * What trains are the parameters that require a gradient: all of a new model, or what a method left. A language model's
  * examples are whole texts: it learns each selected token's next one.
  *
- * @throws {OptionError} when an option has a value that cannot be, or each label is a question of its own
+ * @throws {OptionError} when an option has a value that cannot be, here or at all, or each label is a question of its own
  * @throws {DataError} when there are no examples, one has no label, or a text has fewer than two tokens
- * @throws {TrainingError} when the loss is not a finite number; the parameters are those before that step
+ * @throws {TrainingError} when the loss or the gradients are not finite, and the parameters are those before that step;
+ * when training diverges, and they are those after it. With `keepBest` they are those of the best evaluation.
+ * @throws {CheckpointError} when the checkpoint to go on from is damaged or another run's, and when that of a run that
+ * the signal stops cannot be written; one that cannot be written while the run goes on is a notice
  */
 export async function train(
   classifier: Classifier,
@@ -63,103 +75,221 @@ class Run implements Disposable {
   readonly #options: TrainOptions;
   readonly #batchSize: number;
   readonly #totalSteps: number;
-  /** The most positions of a sequence. */
+  /** Positions of each sequence. */
+  readonly #lengths: readonly number[];
+  /** The most of them. */
   readonly #longest: number;
   readonly #plan: ActivationPlan;
   readonly #stepper: Stepper;
+  readonly #checkpoints: RunCheckpoints;
+  readonly #bestWeights: WeightsCopy | null;
   readonly #order: SeededRandom;
-  #step = 0;
-  #metrics: Metrics | null = null;
+  #state: RunState;
+  #started = 0;
+  /** Those of the state's epoch. */
+  #batches: readonly Batch[];
 
   constructor(classifier: Classifier, data: TrainingData, options: TrainOptions) {
     const { batchSize = 32, epochs = 3, seed = 0 } = options;
     checkTrainOptions(options);
     requireOneAnswer(classifier.target);
+    checkOptionsFor(options, classifier.target, data.dev !== undefined);
     const lessons = lessonsOf(data.train, classifier.target);
+    const loss = lossOptions(options, classifier.target, data.train);
     this.#classifier = classifier;
     this.#data = data;
     this.#options = options;
     this.#batchSize = batchSize;
     this.#totalSteps = options.maxSteps ?? epochs * Math.ceil(data.train.length / batchSize);
+    this.#lengths = lessons.map(({ sequence: { inputIds } }) => inputIds.length);
+    const longest = this.#lengths.toSorted((a, b) => b - a).slice(0, batchSize);
+    this.#longest = longest[0] ?? 0;
+    this.#plan = planOf(classifier, longest, options);
+    this.#stepper = new Stepper(classifier, this.#plan, options, loss);
+    this.#bestWeights = options.keepBest ? new WeightsCopy(this.#stepper.parts.parameters) : null;
     this.#order = new SeededRandom(seed);
-    const lengths = lessons.map(({ sequence: { inputIds } }) => inputIds.length).sort((a, b) => b - a);
-    this.#longest = lengths[0] ?? 0;
-    this.#plan = planOf(classifier, lengths.slice(0, batchSize), options);
-    this.#stepper = new Stepper(classifier, this.#plan, options);
+    this.#state = initialState(this.#order.state);
+    this.#batches = this.#drawBatches();
+    const trainer = { ...this.#stepper.parts, best: this.#bestWeights };
+    this.#checkpoints = new RunCheckpoints({ classifier, trainer }, data, options);
   }
 
   async execute(): Promise<TrainResult> {
-    const started = performance.now();
+    this.#started = performance.now();
     resetPeakMemory(this.#device);
+    this.#begin();
     this.#noticeLargeK();
-    for (let epoch = 1; this.#step < this.#totalSteps && !this.#isStopped; epoch++) await this.#runEpoch(epoch);
+    try {
+      await this.#work();
+    } catch (error) {
+      if (error instanceof TrainingError) this.#bestWeights?.restore();
+      throw error;
+    }
+    if (this.#isComplete) this.#bestWeights?.restore();
+    else if (this.#state.step > 0) this.#checkpoints.save(this.#stateNow);
+    const { evaluation, best } = this.#state;
     return {
-      steps: this.#step,
-      isStopped: this.#step < this.#totalSteps,
-      seconds: (performance.now() - started) / 1000,
-      peakBytes: memory(this.#device).peakBytes,
+      steps: this.#state.step,
+      isStopped: !this.#isComplete,
+      seconds: this.#stateNow.seconds,
+      peakBytes: this.#peakBytes,
       trainableParameters: this.#stepper.trainableParameters,
       plan: this.#plan,
-      metrics: this.#metrics,
+      metrics: (this.#isComplete && this.#bestWeights ? best : evaluation)?.metrics ?? null,
+      best,
     };
   }
 
   [Symbol.dispose](): void {
     this.#stepper[Symbol.dispose]();
+    this.#bestWeights?.[Symbol.dispose]();
   }
 
   get #device(): Device {
     return this.#classifier.model.backbone.device;
   }
 
-  get #isStopped(): boolean {
+  get #isInterrupted(): boolean {
     return this.#options.signal?.aborted ?? false;
+  }
+
+  get #isComplete(): boolean {
+    return this.#isPatienceOver || (this.#state.step >= this.#totalSteps && !this.#isEvaluationDue);
+  }
+
+  get #isPatienceOver(): boolean {
+    return this.#state.sinceBest >= (this.#options.patience ?? Infinity);
+  }
+
+  get #isEpochDone(): boolean {
+    return this.#state.stepInEpoch === this.#batches.length;
+  }
+
+  /** Whether the next thing to do is an evaluation: after a step, and once. */
+  get #isEvaluationDue(): boolean {
+    const { step, evaluation } = this.#state;
+    if (this.#data.dev === undefined || step === 0 || evaluation?.step === step) return false;
+    const { evalSteps } = this.#options;
+    return step === this.#totalSteps || (evalSteps === undefined ? this.#isEpochDone : step % evalSteps === 0);
+  }
+
+  get #peakBytes(): number {
+    return Math.max(this.#state.peakBytes, memory(this.#device).peakBytes);
+  }
+
+  get #stateNow(): RunState {
+    const seconds = this.#state.seconds + (performance.now() - this.#started) / 1000;
+    return { ...this.#state, seconds, peakBytes: this.#peakBytes };
+  }
+
+  #begin(): void {
+    const state = this.#checkpoints.begin();
+    if (state === null) return;
+    this.#state = state;
+    this.#order.state = state.order;
+    this.#batches = this.#drawBatches();
+    this.#stepper.goOnAfter(state.step);
+  }
+
+  // A run does not end because a checkpoint cannot be written: the next one may be.
+  #saveIfDue(): void {
+    if (this.#isEvaluationDue || !this.#checkpoints.isDue(this.#state)) return;
+    try {
+      this.#checkpoints.save(this.#stateNow);
+    } catch (error) {
+      if (!(error instanceof CheckpointError)) throw error;
+      this.#notice(`no checkpoint after step ${this.#state.step}, training goes on: ${error.message}`);
+    }
+  }
+
+  async #work(): Promise<void> {
+    while (!this.#isComplete && !this.#isInterrupted) {
+      if (this.#data.dev !== undefined && this.#isEvaluationDue) await this.#evaluate(this.#data.dev);
+      else this.#runStep();
+      await nextTask();
+      this.#saveIfDue();
+    }
+  }
+
+  #notice(message: string): void {
+    this.#options.onEvent?.({ type: "notice", step: this.#state.step, message });
   }
 
   #noticeLargeK(): void {
     const { k = 16 } = this.#options;
-    if (k === "all" || k <= this.#longest) return;
-    const message = `k is ${k} and the longest sequence has ${this.#longest} positions: every position is selected`;
-    this.#options.onEvent?.({ type: "notice", step: 0, message });
+    if (k === "all" || k <= this.#longest || this.#state.step > 0) return;
+    this.#notice(`k is ${k} and the longest sequence has ${this.#longest} positions: every position is selected`);
   }
 
-  async #runEpoch(epoch: number): Promise<void> {
-    for (const indices of trainingBatches(this.#data.train.length, this.#batchSize, this.#order)) {
-      this.#runStep(indices.flatMap((index) => this.#data.train[index] ?? []), epoch);
-      await nextTask();
-      if (this.#isStopped || this.#step === this.#totalSteps) break;
+  #drawBatches(): Batch[] {
+    this.#state.order = this.#order.state;
+    return this.#options.groupByLength
+      ? batchesByLength(this.#lengths, this.#batchSize, this.#order)
+      : trainingBatches(this.#lengths.length, this.#batchSize, this.#order);
+  }
+
+  #nextExamples(): TrainingExample[] {
+    if (this.#isEpochDone) {
+      this.#batches = this.#drawBatches();
+      this.#state.epoch++;
+      this.#state.stepInEpoch = 0;
     }
-    if (this.#data.dev !== undefined && !this.#isStopped) await this.#evaluate(this.#data.dev);
+    const batch = this.#batches[this.#state.stepInEpoch] ?? [];
+    return batch.flatMap((index) => this.#data.train[index] ?? []);
   }
 
-  #runStep(examples: readonly TrainingExample[], epoch: number): void {
+  #runStep(): void {
     const started = performance.now();
+    const examples = this.#nextExamples();
     const learningRate = this.#learningRate();
-    const loss = this.#stepper.run(examples, learningRate);
-    this.#step++;
-    const { liveBytes, peakBytes } = memory(this.#device);
+    const { loss, gradientNorm } = this.#stepper.run(examples, learningRate);
+    this.#state.step++;
+    this.#state.stepInEpoch++;
     this.#options.onEvent?.({
       type: "step",
-      step: this.#step,
+      step: this.#state.step,
       totalSteps: this.#totalSteps,
-      epoch,
+      epoch: this.#state.epoch,
       loss,
       learningRate,
+      gradientNorm,
       tokens: examples.reduce((sum, { inputIds }) => sum + inputIds.length, 0),
       milliseconds: performance.now() - started,
-      liveBytes,
-      peakBytes,
+      liveBytes: memory(this.#device).liveBytes,
+      peakBytes: this.#peakBytes,
     });
+    this.#guard(loss);
+  }
+
+  #guard(loss: number): void {
+    const { divergenceFactor = 3 } = this.#options;
+    this.#state.meanLoss = withLoss(this.#state.meanLoss, this.#state.step, loss);
+    refuseDivergence(this.#state.meanLoss, this.#state.step, divergenceFactor);
   }
 
   #learningRate(): number {
-    const { learningRate = 5e-5, warmupRatio = 0.1 } = this.#options;
+    const { schedule, learningRate = 5e-5, warmupRatio = 0.1 } = this.#options;
     const totalSteps = this.#totalSteps;
-    return linearSchedule(this.#step, { learningRate, warmupSteps: Math.floor(warmupRatio * totalSteps), totalSteps });
+    const { warmupSteps = Math.floor(warmupRatio * totalSteps) } = this.#options;
+    return learningRateAt(this.#state.step, { schedule, learningRate, warmupSteps, totalSteps });
   }
 
   async #evaluate(dev: readonly TrainingExample[]): Promise<void> {
-    this.#metrics = await evaluate(this.#classifier, dev);
-    this.#options.onEvent?.({ type: "evaluation", step: this.#step, metrics: this.#metrics });
+    const started = performance.now();
+    const { step } = this.#state;
+    const { bestMetric = "loss" } = this.#options;
+    const evaluation = { step, metrics: await evaluate(this.#classifier, dev) };
+    const { best, sinceBest } = afterEvaluation(this.#state, evaluation, bestMetric);
+    const isBest = best === evaluation;
+    if (isBest) this.#bestWeights?.keep();
+    Object.assign(this.#state, { evaluation, best, sinceBest });
+    const milliseconds = performance.now() - started;
+    this.#options.onEvent?.({ type: "evaluation", ...evaluation, isBest, milliseconds });
+    if (this.#isPatienceOver) {
+      this.#notice(
+        `stopped at step ${step} of ${this.#totalSteps}: ${bestMetric} was best at step ${best?.step}, and ` +
+          `${sinceBest === 1 ? "the evaluation since was" : `${sinceBest} evaluations since were`} no better`,
+      );
+    }
   }
 }

@@ -17,11 +17,17 @@ export function versions(): Versions {
 /** The maximum length that the model in `folder` was trained with, when that is known. */
 export async function trainedMaxLength(folder: string): Promise<number | undefined> {
   const record = await readRecord(`${folder}/${trainingRecordName}`);
-  const maxLength = record?.options?.maxLength;
+  const maxLength = record?.options?.["maxLength"];
   return Number.isInteger(maxLength) && Number(maxLength) >= 1 ? Number(maxLength) : undefined;
 }
 
-async function readRecord(path: string): Promise<{ readonly options?: { readonly maxLength?: unknown } } | null> {
+/** The task of GLUE that the model in `folder` was trained on, when it was one. */
+export async function trainedGlueTask(folder: string): Promise<string | undefined> {
+  const glue = (await readRecord(`${folder}/${trainingRecordName}`))?.options?.["glue"];
+  return typeof glue === "string" ? glue : undefined;
+}
+
+async function readRecord(path: string): Promise<{ readonly options?: Readonly<Record<string, unknown>> } | null> {
   try {
     return JSON.parse(await Deno.readTextFile(path));
   } catch (error) {

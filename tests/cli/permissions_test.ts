@@ -196,8 +196,10 @@ Deno.test("names on the hub: the network is open to the hub alone, and to it onl
     Object.fromEntries(files.map((name) => [name, Deno.readFileSync(place.at(`minilm/${name}`))])),
   );
   const env = { HF_ENDPOINT: hub.hub.endpoint, HF_HUB_CACHE: hub.cacheFolder, HF_TOKEN: "", HF_HUB_OFFLINE: "" };
-  const { host } = new URL(hub.hub.endpoint);
-  const own = { HUB: `${host},localhost:${host.split(":")[1]}`, HUBCACHE: hub.cacheFolder };
+  const own = {
+    HUB: [hub.hub.endpoint, hub.hub.storage].map((url) => new URL(url).host).join(),
+    HUBCACHE: hub.cacheFolder,
+  };
   const predict = ["predict", "--model", "org/tiny", "good film"];
   await place.run(["`predict`", "by name"], predict, { ...own, MODEL: "org/tiny" }, { env });
   const local = inPlace([...flagsOf("`predict`"), ...flagsOf("by name").slice(1)], { ...place.places, ...own });

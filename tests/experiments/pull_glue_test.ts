@@ -1,12 +1,10 @@
 // GLUE from a hub into GLUE's own files: every column in its place, labels by GLUE's names, whole folders or none.
 
 import assert from "node:assert/strict";
-import { glueDataset, glueTasks } from "../../src/experiments/glue_tasks.ts";
+import { glueDataset } from "../../src/data/glue/tasks.ts";
 import { pullGlue, type PullGlueOptions } from "../../src/experiments/pull_glue.ts";
-import { readExamples } from "../../src/data/examples.ts";
-import { discoverLabels } from "../../src/data/labels.ts";
-import { readTable } from "../../src/data/table.ts";
 import { CheckpointError, DataError, OptionError } from "../../src/errors.ts";
+import { openGlue } from "../../src/train/glue_data.ts";
 import { type HubPlace, hubPlace } from "../hub/support.ts";
 import { fail, succeed } from "../cli/run_cli.ts";
 import { runPython } from "../support/python.ts";
@@ -43,16 +41,26 @@ function place(files = filesUnder(source)): Place {
   };
 }
 
-Deno.test("all seven tasks in the layout of GLUE's own files", async () => {
+Deno.test("all tasks in the layout of GLUE's own files", async () => {
   await using at = place();
   const pulled = await pullGlue(at.folder, at.options);
-  assert.deepEqual(pulled.map(({ task }) => task.name), ["CoLA", "SST-2", "MRPC", "QQP", "MNLI", "QNLI", "STS-B"]);
-  const names = Object.keys(filesUnder(at.folder)).sort();
-  assert.deepEqual(names, [
-    ...["CoLA/dev.tsv", "CoLA/train.tsv", "MNLI/dev_matched.tsv", "MNLI/dev_mismatched.tsv", "MNLI/train.tsv"],
-    ...["MRPC/dev.tsv", "MRPC/train.tsv", "QNLI/dev.tsv", "QNLI/train.tsv", "QQP/dev.tsv", "QQP/train.tsv"],
-    ...["SST-2/dev.tsv", "SST-2/train.tsv", "STS-B/dev.tsv", "STS-B/train.tsv"],
+  assert.deepEqual(pulled.map(({ task }) => task.name), [
+    "CoLA",
+    "SST-2",
+    "MRPC",
+    "QQP",
+    "MNLI",
+    "QNLI",
+    "RTE",
+    "STS-B",
   ]);
+  const names = Object.keys(filesUnder(at.folder)).sort();
+  const mnli = ["dev_matched", "dev_mismatched", "test_matched", "test_mismatched", "train"].map((file) =>
+    `MNLI/${file}`
+  );
+  const others = ["CoLA", "MRPC", "QNLI", "QQP", "RTE", "SST-2", "STS-B"]
+    .flatMap((task) => ["dev", "test", "train"].map((file) => `${task}/${file}`));
+  assert.deepEqual(names, [...mnli, ...others].sort().map((name) => `${name}.tsv`));
 
   const [first, second, , fourth] = at.lines("CoLA/train.tsv");
   assert.equal(first, '\t0\t\tHe said "no');
@@ -89,6 +97,12 @@ Deno.test("all seven tasks in the layout of GLUE's own files", async () => {
     "index\tquestion\tsentence\tlabel",
     '0\tHe said "no\t"Both" of them, “quoted”\tentailment',
   ]);
+  const start = (path: string): string[] => at.lines(path).slice(0, 2);
+  assert.deepEqual(start("CoLA/test.tsv"), ["index\tsentence", '0\tHe said "no']);
+  assert.deepEqual(start("RTE/test.tsv"), ["index\tsentence1\tsentence2", '0\tHe said "no\t"Both" of them, “quoted”']);
+  assert.deepEqual(start("MRPC/test.tsv")[0], "index\t#1 ID\t#2 ID\t#1 String\t#2 String");
+  assert.deepEqual(start("QQP/test.tsv")[0], "id\tquestion1\tquestion2");
+  assert.equal(start("MNLI/test_mismatched.tsv")[0], `index\tpromptID\tpairID\tgenre\t${parses}\tsentence1\tsentence2`);
   const scores = at.lines("STS-B/train.tsv").map((line) => line.split("\t"));
   assert.deepEqual(
     scores[0]?.join(" "),
@@ -99,33 +113,41 @@ Deno.test("all seven tasks in the layout of GLUE's own files", async () => {
   for (const { respaced, rows } of pulled) assert.ok(respaced > 0 && rows?.["train.tsv"] === 12);
 });
 
-Deno.test("the declared tasks fit the files that are written, and the hub's own labels", async () => {
+Deno.test("what was pulled is read with the same labels as from the hub", async () => {
   await using at = place();
-  for (const { task, folder } of await pullGlue(at.folder, at.options)) {
-    if (!task.hasHeader) continue;
-    const table = await readTable(`${folder}/train.tsv`);
-    const [, label] = task.files[0]?.columns.find(([, from]) => from === "label") ?? [];
-    const header = task.files[0]?.columns.findLast(([, from]) => from === label)?.[0] ?? "";
-    if (task.labels === "regression") {
-      assert.equal(readExamples(table, { text: "sentence1", label: header, labels: "regression" })[1]?.label, 3.8);
-    } else {
-      assert.deepEqual(new Set(discoverLabels(table, header).names), new Set(task.labels));
+  for (const { task } of await pullGlue(at.folder, at.options)) {
+    const [hub, folder] = [
+      await openGlue({ glue: task.name }, at.options),
+      await openGlue({ glue: task.name, glueDir: at.folder }),
+    ];
+    for (const { part } of task.files) {
+      const [there, here] = [await hub.read(part), await folder.read(part)];
+      assert.ok(hub.has(part) && folder.has(part));
+      assert.deepEqual(
+        here.classNames?.get("label"),
+        there.columns.includes("label") ? there.classNames?.get("label") : undefined,
+      );
+      const spaced = there.rows.map((row) => Object.fromEntries(Object.entries(row).map(([k, v]) => [k, oneLine(v)])));
+      assert.deepEqual(here.rows, spaced);
     }
   }
-  assert.deepEqual(glueTasks.map(({ config }) => config), ["cola", "sst2", "mrpc", "qqp", "mnli", "qnli", "stsb"]);
 });
+
+function oneLine(text: string): string {
+  return text.replaceAll(/[\t\n\r]+/g, " ");
+}
 
 Deno.test("some tasks only; what is there stays, and is not fetched", async () => {
   await using at = place();
   Deno.mkdirSync(`${at.folder}/CoLA`);
   const [cola, mrpc, ...others] = await pullGlue(at.folder, { ...at.options, tasks: ["cola", "MRPC", "mrpc"] });
   assert.deepEqual([cola?.rows, others], [null, []]);
-  assert.deepEqual(mrpc?.rows, { "train.tsv": 12, "dev.tsv": 7 });
+  assert.deepEqual(mrpc?.rows, { "train.tsv": 12, "dev.tsv": 7, "test.tsv": 7 });
   assert.deepEqual([...Deno.readDirSync(`${at.folder}/CoLA`)], []);
   assert.ok(!at.served.hub.asked("GET").some((path) => path.includes("cola/")));
   await assert.rejects(
-    pullGlue(at.folder, { ...at.options, tasks: ["rte"] }),
-    new OptionError('"rte" is no task of GLUE here, they are: cola, sst2, mrpc, qqp, mnli, qnli, stsb'),
+    pullGlue(at.folder, { ...at.options, tasks: ["wnli"] }),
+    new OptionError('"wnli" is no task of GLUE here, they are: CoLA, SST-2, MRPC, QQP, MNLI, QNLI, RTE, STS-B'),
   );
 });
 
@@ -144,8 +166,8 @@ Deno.test("fewtune pull glue", async () => {
   const env = hubEnvironment(at.served.hub, at.served.cacheFolder);
   const command = ["pull", "glue", "--output-dir", `${at.folder}/glue`, "--tasks", "stsb,cola"];
   assert.deepEqual((await succeed(command, { env })).trim().split("\n"), [
-    `STS-B  ${at.folder}/glue/STS-B: train.tsv 12, dev.tsv 7 rows; tabs or line breaks in 6 texts became spaces`,
-    `CoLA   ${at.folder}/glue/CoLA: train.tsv 12, dev.tsv 7 rows; tabs or line breaks in 3 texts became spaces`,
+    `STS-B  ${at.folder}/glue/STS-B: train.tsv 12, dev.tsv 7, test.tsv 7 rows; tabs or line breaks in 8 texts became spaces`,
+    `CoLA   ${at.folder}/glue/CoLA: train.tsv 12, dev.tsv 7, test.tsv 7 rows; tabs or line breaks in 4 texts became spaces`,
   ]);
   assert.match(await succeed(command, { env }), /^STS-B .* is there already: left as it is\nCoLA /);
   await fail(["pull", "squad"], 2, /'squad' is invalid for argument 'what'.*glue/);

@@ -141,7 +141,7 @@ const refusals: readonly (readonly [string, MethodOptions, RegExp])[] = [
   ["lora", { loraRank: 2.5 }, /^loraRank is 2\.5, /],
   ["lora", { loraAlpha: 0 }, /^loraAlpha is 0, it has to be a number above 0$/],
   ["lora", { loraAlpha: NaN }, /^loraAlpha is NaN, /],
-  ["lora", { loraTargets: [] }, /^loraTargets is \[\], it has to be names, separated by commas$/],
+  ["lora", { loraTargets: [] }, /^loraTargets is \[\], it has to be a list of names, separated by commas$/],
   [
     "lora",
     { loraTargets: ["query", "q_proj"] },

@@ -31,7 +31,7 @@ Deno.test("a bare machine lacks LibTorch, a compiler and Python", async () => {
     null,
   ]);
   assert.equal(diagnosis.cache.folder, machine.cache);
-  assert.deepEqual(diagnosis.cache.bytes, { libtorch: 0, shim: 0, models: 0, datasets: 0 });
+  assert.deepEqual(diagnosis.cache.bytes, { libtorch: 0, shim: 0, models: 0, datasets: 0, tokens: 0 });
   assert.equal(diagnosis.versions.deno, Deno.version.deno);
   assert.ok(diagnosis.machine.cores > 0 && diagnosis.machine.memoryBytes > 2 ** 20);
 });

@@ -16,6 +16,7 @@ TASKS = {
     "qqp": (["question1", "question2"], ["not_duplicate", "duplicate"]),
     "mnli": (["premise", "hypothesis"], ["entailment", "neutral", "contradiction"]),
     "qnli": (["question", "sentence"], ["entailment", "not_entailment"]),
+    "rte": (["sentence1", "sentence2"], ["entailment", "not_entailment"]),
     "stsb": (["sentence1", "sentence2"], None),
 }
 

@@ -70,6 +70,11 @@ Deno.test("half-width floats are rounded from numbers, as PyTorch rounds them", 
 Deno.test("numbers become the elements of any type", () => {
   scope(() => {
     assertTensor(tensorFrom([1, -2, 2 ** 53], { dtype: "int64" }), [3], [1, -2, 2 ** 53]);
+    const far = [-1, -(2 ** 31), 2 ** 31, -(2 ** 32) - 1, 2 ** 40 + 3, -(2 ** 53), -(2 ** 63)];
+    assert.deepEqual(toTypedArray(tensorFrom(far, { dtype: "int64" })), BigInt64Array.from(far, BigInt));
+    for (const odd of [0.5, NaN, Infinity]) {
+      assert.throws(() => tensorFrom([odd], { dtype: "int64" }), { name: "OptionError", message: /cannot hold/ });
+    }
     assertTensor(tensorFrom([1, -2], { dtype: "int32" }), [2], [1, -2]);
     assertTensor(tensorFrom([1, 0], { dtype: "bool" }), [2], [1, 0]);
     assertTensor(tensorFrom(Int32Array.of(7, -8), { dtype: "int64" }), [2], [7, -8]);

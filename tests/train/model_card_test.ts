@@ -106,7 +106,16 @@ Deno.test("a card names a base from the hub, and takes labels with any character
     ...{ name: "mine", base: "org/some-model", hubName: "org/some-model", isAdapter: false, isStandard: true },
     ...{ pooling: "cls", method: "full" },
     ...{ target: { labels: ["a`b", "c|d", "e\nf"] }, settings: { k: undefined, seed: 0 }, examples: { train: 2 } },
-    ...{ dev: null, test: null, steps: 1, seconds: 2, peakBytes: 2 ** 20, trainableParameters: 3, versions: {} },
+    ...{
+      dev: null,
+      devMismatched: null,
+      test: null,
+      steps: 1,
+      seconds: 2,
+      peakBytes: 2 ** 20,
+      trainableParameters: 3,
+      versions: {},
+    },
   });
   assert.match(card, /^---\nlibrary_name: transformers\nbase_model: "org\/some-model"\n/);
   assert.match(card, /labels: `` a`b ``, `c\|d`, `e f`\./);

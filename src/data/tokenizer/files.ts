@@ -2,6 +2,7 @@
 
 import { CheckpointError } from "../../errors.ts";
 import { field, type Fields, isFields } from "./fields.ts";
+import { damaged, FolderFiles } from "./folder_files.ts";
 import { bytePairFiles, sentencePieceFile, wordPieceFile } from "./legacy.ts";
 
 /** What a tokenizer is made of, and the file that it came from. */
@@ -11,14 +12,17 @@ export interface TokenizerFiles {
   readonly tokenizer: Fields;
   /** tokenizer_config.json; empty where there is none. */
   readonly config: Fields;
+  /** Of all files that were read: see {@link FolderFiles}. */
+  readonly digest: string;
 }
 
 /** @throws {CheckpointError} when there is no tokenizer, or a file of it is damaged */
 export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
-  const config = await readJson(`${folder}/tokenizer_config.json`) ?? {};
-  const path = `${folder}/tokenizer.json`;
-  const tokenizer = await readJson(path);
-  return tokenizer ? { path, tokenizer, config } : await readLegacy(folder, config);
+  const files = new FolderFiles(folder);
+  const config = await files.readJson("tokenizer_config.json") ?? {};
+  const tokenizer = await files.readJson("tokenizer.json");
+  const read = tokenizer ? { path: `${folder}/tokenizer.json`, tokenizer, config } : await readLegacy(files, config);
+  return { ...read, digest: files.digest };
 }
 
 type Family = "bert" | "roberta" | "gpt2" | "xlm-roberta";
@@ -45,18 +49,21 @@ const optConfig: Fields = {
   add_bos_token: true,
 };
 
-async function readLegacy(folder: string, config: Fields): Promise<TokenizerFiles> {
+type Read = Omit<TokenizerFiles, "digest">;
+
+async function readLegacy(files: FolderFiles, config: Fields): Promise<Read> {
+  const { folder } = files;
   const [vocabTxt, vocabJson, merges, pieces] = await Promise.all([
-    read(`${folder}/vocab.txt`),
-    read(`${folder}/vocab.json`),
-    read(`${folder}/merges.txt`),
-    read(`${folder}/sentencepiece.bpe.model`),
+    files.read("vocab.txt"),
+    files.read("vocab.json"),
+    files.read("merges.txt"),
+    files.read("sentencepiece.bpe.model"),
   ]);
-  const modelType = field(await readJson(`${folder}/config.json`) ?? {}, "model_type");
+  const modelType = field(await files.readJson("config.json") ?? {}, "model_type");
   const family = familyOf(field(config, "tokenizer_class")) ?? familyOf(modelType) ??
     (vocabTxt ? "bert" : pieces ? "xlm-roberta" : undefined);
-  const options = await withSpecialTokens(folder, modelType === "opt" && isEmpty(config) ? optConfig : config);
-  const made = (path: string, make: () => Fields): TokenizerFiles => {
+  const options = await withSpecialTokens(files, modelType === "opt" && isEmpty(config) ? optConfig : config);
+  const made = (path: string, make: () => Fields): Read => {
     try {
       return { path, tokenizer: make(), config: options };
     } catch (cause) {
@@ -86,41 +93,9 @@ function isEmpty(fields: Fields): boolean {
 }
 
 /** With what special_tokens_map.json and added_tokens.json say, which newer files say in `added_tokens_decoder`. */
-async function withSpecialTokens(folder: string, config: Fields): Promise<Fields> {
+async function withSpecialTokens(files: FolderFiles, config: Fields): Promise<Fields> {
   if (isFields(field(config, "added_tokens_decoder"))) return config;
-  const special = await readJson(`${folder}/special_tokens_map.json`) ?? {};
-  const added = await readJson(`${folder}/added_tokens.json`);
+  const special = await files.readJson("special_tokens_map.json") ?? {};
+  const added = await files.readJson("added_tokens.json");
   return { ...config, ...special, ...(added ? { added_tokens_encoder: added } : {}) };
-}
-
-async function readJson(path: string): Promise<Fields | undefined> {
-  const bytes = await read(path);
-  if (!bytes) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder().decode(bytes));
-  } catch (cause) {
-    throw damaged(path, cause);
-  }
-  if (typeof value === "object" && value !== null) return value as Fields;
-  throw damaged(path, new Error("it is not a JSON object"));
-}
-
-async function read(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await Deno.readFile(path);
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) return undefined;
-    throw damaged(path, cause);
-  }
-}
-
-function damaged(path: string, cause: unknown): CheckpointError {
-  return new CheckpointError(`${path} cannot be read: ${firstLine(cause)}`, { cause });
-}
-
-/** Of an error's message. */
-export function firstLine(cause: unknown): string {
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return message.split("\n")[0] ?? message;
 }

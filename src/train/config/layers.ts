@@ -23,16 +23,19 @@ export function mergeConfigs(...configs: readonly TrainConfig[]): TrainConfig {
 /**
  * The configuration as options for {@linkcode fineTune}.
  *
- * @param source what a message calls its origin
+ * @param names what a message calls what is missing
  * @throws {OptionError} when it lacks the model or the folder to save to
  */
-export function requireComplete(config: TrainConfig, source: string): FineTuneOptions {
+export function requireComplete(
+  config: TrainConfig,
+  names = { model: "model", outputDir: "outputDir" },
+): FineTuneOptions {
   const { model, outputDir } = config;
   if (model === undefined) {
-    throw new OptionError(`${source}: there is no model to fine-tune: give its folder or its name on the hub (model)`);
+    throw new OptionError(`there is no model to fine-tune: give its folder, or its name on the hub (${names.model})`);
   }
   if (outputDir === undefined) {
-    throw new OptionError(`${source}: there is no folder to save to: give the name of a new one (outputDir)`);
+    throw new OptionError(`there is no folder to save to: give the name of a new one (${names.outputDir})`);
   }
   return { ...config, model, outputDir };
 }

@@ -1,6 +1,7 @@
 // Every option of a training run, declared once: what it allows, what it is for, and its default.
 
 import * as z from "npm:zod@4.6.7";
+import { glueTasks } from "../../data/glue/tasks.ts";
 import { freezeDeclarations } from "../../methods/freeze.ts";
 import { loraDeclarations } from "../../methods/lora.ts";
 import { methodWords } from "../../methods/parse.ts";
@@ -9,6 +10,7 @@ import {
   byteCount,
   defaultOf,
   deviceName,
+  either,
   fileName,
   folderName,
   labelWeights,
@@ -24,10 +26,9 @@ import {
 import { activationModes, precisions } from "../../selective/gradients.ts";
 import { kOption } from "../../selective/positions.ts";
 import type { Device } from "../../torch/mod.ts";
+import { schedules } from "../schedule.ts";
 import { tasks } from "../table_data.ts";
 import { clippings } from "../clip.ts";
-
-const schedules = ["linear", "cosine", "constant"] as const;
 
 const column = (): z.ZodType<string> => text("the name of a column", "column");
 const split = (): z.ZodType<string> => text("the name of a split", "split");
@@ -53,7 +54,9 @@ const data = {
   trainSplit: split().describe("of the dataset, the split to train on (default: train)"),
   devSplit: split().describe("of the dataset, the split to evaluate on (default: validation or the like)"),
   testSplit: split().describe("of the dataset, the split to evaluate on at the end (default: none)"),
-  glue: text("the name of a GLUE task", "task").describe("a task of GLUE instead of tables"),
+  glue: text("the name of a task of GLUE", "task").describe(
+    `a task of GLUE instead of tables: ${either(glueTasks.map(({ name }) => name))}`,
+  ),
   glueDir: folderName().describe("folder of GLUE's own files (default: from the hub)"),
   columns: z.strictObject({
     text: column().describe("column of the text"),
@@ -81,7 +84,7 @@ const method = {
 const step = {
   batchSize: wholeNumber({ least: 1 }).describe("texts in a step").default(32),
   gradientAccumulation: wholeNumber({ least: 1 }).describe("micro-batches that a step is cut into").default(1),
-  groupByLength: trueOrFalse().describe("batches of texts of like length").default(false),
+  groupByLength: trueOrFalse().describe("put texts of like length together into batches").default(false),
   activations: oneOf(["auto", ...activationModes], "mode").describe(
     "store them for backward, recompute them there (less memory, more time), or auto: the fastest that fits",
   ).default("auto"),
@@ -112,12 +115,14 @@ const optimization = {
   classWeights: labelWeights().describe("what an example of each label counts: balanced, or label=weight,..."),
   divergenceFactor: number({ above: 1 }).describe(
     "stop when the loss's running mean is so many times its lowest",
-  ),
+  ).default(3),
 };
 
 const evaluation = {
   evalSteps: wholeNumber({ least: 1 }).describe("evaluate every so many steps (default: after each epoch)"),
-  bestMetric: text("the name of a metric", "metric").describe("metric by which an evaluation is the best"),
+  bestMetric: text("the name of a metric", "metric").describe(
+    "metric by which an evaluation is the best (default: loss)",
+  ),
   keepBest: trueOrFalse().describe("the result is the weights of the best evaluation").default(false),
   patience: wholeNumber({ least: 1 }).describe("stop after so many evaluations that are no better (default: never)"),
 };

@@ -28,7 +28,12 @@ const mostBytes = 2 ** 20;
  * ```
  */
 export function readConfig(path: string): FineTuneOptions {
-  return requireComplete(readPartialConfig(path), plainly(path));
+  const config = readPartialConfig(path);
+  try {
+    return requireComplete(config);
+  } catch (error) {
+    return refuse(path, (error as Error).message);
+  }
 }
 
 /** As {@linkcode readConfig}, of a file that may lack what others say. */

@@ -6,6 +6,7 @@ import type { Method } from "../../methods/contract.ts";
 import type { MethodOptions } from "../../methods/registry.ts";
 import { checkGiven } from "../../options/check.ts";
 import type { SelectionSize } from "../../selective/positions.ts";
+import { glueSettings } from "../glue_data.ts";
 import { checkTrainOptions } from "../train_options.ts";
 import { defaults, type LooseTrainConfig, runOptions, type TrainConfig } from "./options.ts";
 
@@ -32,6 +33,7 @@ export function resolve(options: LooseTrainConfig): Resolved {
     ...said,
     columns: { ...defaults.columns, ...said.columns },
     ...{ method: method.name, k: selectionSize(method, said.k) },
+    ...glueSettings(said),
   };
   checkTrainOptions(settings);
   return { method, settings };

@@ -1,0 +1,48 @@
+// A run that goes on: the options that it began with, and those that may be others now.
+
+import { join } from "node:path";
+import { OptionError } from "../../errors.ts";
+import { plainly, show } from "../../files/shown.ts";
+import { exists } from "../../native/cache.ts";
+import { mergeConfigs } from "./layers.ts";
+import type { TrainConfig } from "./options.ts";
+import { absolutePaths } from "./paths.ts";
+import { readPartialConfig } from "./read.ts";
+import { configName } from "./write.ts";
+
+// They change neither the weights nor the metrics.
+const changeable: readonly (keyof TrainConfig)[] = [
+  ...["activations", "memoryBudget", "tokenCache"] as const,
+  ...["saveSteps", "keepCheckpoints", "logSteps", "tensorboard"] as const,
+];
+
+/**
+ * The options with which the run in `folder` goes on.
+ *
+ * @param given what is said of it now, with relative paths from the working directory
+ * @throws {OptionError} when there is no run, or it would become another one
+ */
+export async function resumedOptions(folder: string, given: TrainConfig): Promise<TrainConfig> {
+  const path = join(folder, configName);
+  if (!await exists(path)) {
+    throw new OptionError(`there is no run in ${plainly(folder)} that could go on: it has no ${configName}`);
+  }
+  const begun = readPartialConfig(path);
+  for (const [name, value] of differences(begun, absolutePaths(given, Deno.cwd()))) {
+    throw new OptionError(
+      `${name} is ${show(value)}, but the run in ${plainly(folder)} began with ${show(begun[name])}, ` +
+        `and goes on as it began: leave ${name} out`,
+    );
+  }
+  return { ...mergeConfigs(begun, given), outputDir: folder };
+}
+
+function differences(begun: TrainConfig, given: TrainConfig): [keyof TrainConfig, unknown][] {
+  const { columns } = mergeConfigs(begun, given);
+  const entries = Object.entries({ ...given, ...(given.columns && { columns }) }) as [keyof TrainConfig, unknown][];
+  return entries.filter(([name, value]) => !changeable.includes(name) && !isSame(value, begun[name]));
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
