@@ -195,7 +195,7 @@ Deno.test("names on the hub: the network is open to the hub alone, and to it onl
     "org/tiny",
     Object.fromEntries(files.map((name) => [name, Deno.readFileSync(place.at(`minilm/${name}`))])),
   );
-  const env = { HF_ENDPOINT: hub.hub.endpoint, HF_HUB_CACHE: hub.cacheFolder, HF_TOKEN: "", HF_HUB_OFFLINE: "" };
+  const env = { HF_ENDPOINT: hub.hub.endpoint, HF_HUB_CACHE: "", HUGGINGFACE_HUB_CACHE: hub.cacheFolder, HF_TOKEN: "", HF_HUB_OFFLINE: "" };
   const own = {
     HUB: [hub.hub.endpoint, hub.hub.storage].map((url) => new URL(url).host).join(),
     HUBCACHE: hub.cacheFolder,
