@@ -4,6 +4,7 @@ import { type CommandUnknownOpts, Option } from "npm:@commander-js/extra-typings
 import * as z from "npm:zod@4.6.7";
 import { defaultOf, factsOf, withoutDefault } from "../options/values.ts";
 import { optionGroups, runOptions, type TrainConfig } from "../train/config/options.ts";
+import { presetNames } from "../train/presets.ts";
 import { reader } from "./option_values.ts";
 
 type Name = keyof TrainConfig;
@@ -15,6 +16,13 @@ export function allConfigFlags(): Option[] {
       .map((flag) => flag.helpGroup(`${heading}:`))
   );
 }
+
+/** What messages call the options that have to be there. */
+export const configFlagNames = { model: "--model", outputDir: "--output-dir" };
+
+/** The flag of the preset, which is none of a configuration's options. */
+export const presetFlag = new Option("--preset <name>", "a recipe, before which a file and flags count")
+  .choices(presetNames);
 
 /** The flags of some options. */
 export function configFlags(...names: readonly Name[]): Option[] {

@@ -26,6 +26,7 @@ function readings(text: string): unknown[] {
   const named = pairs.every(([, number]) => number !== undefined);
   return [
     ...[text, numberOf(text), parts, parts.map(numberOf)],
+    ...(text === "true" || text === "false" ? [text === "true"] : []),
     ...(named ? [Object.fromEntries(pairs.map(([name, number]) => [name, numberOf(number ?? "")]))] : []),
   ];
 }

@@ -2,6 +2,7 @@
 
 import type { BytesByUse } from "../train/profile_memory.ts";
 import type { PhaseProfile, ProfilePhase, ProfileSettings, StepProfile } from "../train/step_profile.ts";
+import { textTable } from "./text_table.ts";
 
 const phaseNames: Readonly<Record<ProfilePhase, string>> = {
   context: "context *",
@@ -19,12 +20,12 @@ export function profileTable(profile: StepProfile): string {
   return [
     ...describe(settings),
     "",
-    ...table(["phase", "ms", "added, MiB", "peak, MiB"], [
+    ...textTable(["phase", "ms", "added, MiB", "peak, MiB"], [
       ...phases.map(phaseRow),
       ["a step", milliseconds(stepMs), "", mebibytes(peakBytes)],
     ]),
     "",
-    ...table(["bytes, MiB", "at the peak", "at most"], useRows(profile)),
+    ...textTable(["bytes, MiB", "at the peak", "at most"], useRows(profile)),
     "",
     `peak: ${mebibytes(peakBytes)} MiB, in ${peak.where}`,
     `activations at the end of the forward pass: ${mebibytes(activationBytes)} MiB`,
@@ -85,16 +86,6 @@ function bfloat16Note({ precision, hasBfloat16Arithmetic, device }: ProfileSetti
 
 function counted(count: number, name: string): string {
   return `${count} ${name}${count === 1 ? "" : "s"}`;
-}
-
-// Columns after the first are aligned to the right.
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const widths = header.map((_, column) => Math.max(...[header, ...rows].map((row) => row[column]?.length ?? 0)));
-  const format = (row: readonly string[]): string =>
-    row.map((cell, column) => column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))
-      .join("   ").trimEnd();
-  const rule = "-".repeat(widths.reduce((sum, width) => sum + width + 3, -3));
-  return [format(header), rule, ...rows.map(format)];
 }
 
 function milliseconds(ms: number): string {

@@ -18,6 +18,7 @@ import { profileCommand } from "./profile.ts";
 import { pullCommand } from "./pull.ts";
 import { pushCommand } from "./push.ts";
 import { setupCommand } from "./setup.ts";
+import { sweepCommand } from "./sweep.ts";
 import { trainCommand } from "./train.ts";
 
 /** Runs the program and returns its exit code. Throws nothing: what goes wrong is one line on standard error. */
@@ -49,6 +50,7 @@ export function makeProgram(): CommandUnknownOpts {
     doctorCommand(loadRuntime),
     demoCommand(),
     trainCommand(),
+    sweepCommand(),
     evalCommand(),
     predictCommand(),
     exportCommand(),

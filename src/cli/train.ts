@@ -6,8 +6,9 @@ import { mergeConfigs, requireComplete } from "../train/config/layers.ts";
 import { readPartialConfig } from "../train/config/read.ts";
 import { resumedOptions } from "../train/config/resume.ts";
 import { configText } from "../train/config/write.ts";
+import { presetOptions } from "../train/presets.ts";
 import { fineTune, type FineTuneOptions, type FineTuneResult } from "../train/fine_tune.ts";
-import { allConfigFlags, givenConfig } from "./config_flags.ts";
+import { allConfigFlags, configFlagNames, givenConfig, presetFlag } from "./config_flags.ts";
 import { InterruptedError, type Interrupts, listenToInterrupts } from "./interrupt.ts";
 import { folderName } from "./option_values.ts";
 import { mebibytes, metricFacts, printFacts, write } from "./output.ts";
@@ -22,21 +23,21 @@ export function trainCommand(): CommandUnknownOpts {
       "--config <file>",
       "options from a .json or .yaml file, by their names in camel case; flags count before it",
     )
+    .addOption(presetFlag)
     .option("--resume <dir>", "go on with the run in this folder, which was stopped", folderName)
     .option("--print-config", "print all options as a file for --config, and do nothing else")
     .option("--quiet", "show no progress")
-    .action(async ({ config: file, resume, printConfig, quiet = false }) => {
+    .action(async ({ config: file, preset, resume, printConfig, quiet = false }) => {
       if (resume !== undefined) refuseFile(file);
-      const said = mergeConfigs(file === undefined ? {} : readPartialConfig(file), givenConfig(command));
+      const given = mergeConfigs(file === undefined ? {} : readPartialConfig(file), givenConfig(command));
+      const said = preset === undefined ? given : mergeConfigs(presetOptions(preset, given.glue), given);
       const config = resume === undefined ? said : await resumedOptions(resume, said);
       if (printConfig) write(configText(config));
-      else await run(requireComplete(config, flagNames), quiet);
+      else await run(requireComplete(config, configFlagNames), quiet);
     });
   for (const flag of allConfigFlags()) command.addOption(flag);
   return command;
 }
-
-const flagNames = { model: "--model", outputDir: "--output-dir" };
 
 async function run(options: FineTuneOptions, quiet: boolean): Promise<void> {
   using setup = showSetupProgress();

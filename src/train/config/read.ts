@@ -6,7 +6,7 @@ import { OptionError } from "../../errors.ts";
 import { isObject, readTextUpTo } from "../../files/json_text.ts";
 import { findRepeatedKey } from "../../files/repeated_key.ts";
 import { plainly, quoteName, reasonOf, show } from "../../files/shown.ts";
-import { faultOf } from "../../options/check.ts";
+import { type Fault, faultOf } from "../../options/check.ts";
 import { withoutDefault } from "../../options/values.ts";
 import type { FineTuneOptions } from "../fine_tune.ts";
 import { requireComplete } from "./layers.ts";
@@ -38,12 +38,32 @@ export function readConfig(path: string): FineTuneOptions {
 
 /** As {@linkcode readConfig}, of a file that may lack what others say. */
 export function readPartialConfig(path: string): TrainConfig {
+  const { options, refuse } = openConfigFile(path);
+  if (options["grid"] !== undefined) {
+    refuse({ path: ["grid"], message: "a grid is for a sweep: one run has one value" });
+  }
+  return checkedConfig(path, options, refuse);
+}
+
+/** The keys of a configuration file, not yet looked at, and how to refuse what is wrong with one, with its line. */
+export interface ConfigFile {
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly refuse: (fault: Fault) => never;
+}
+
+/** Opens a configuration file; throws as {@linkcode readConfig} where its form is wrong. */
+export function openConfigFile(path: string): ConfigFile {
   const { value, lineOf } = parse(path);
-  if (!isObject(value)) refuse(path, `it holds ${show(value)}, and has to hold options with their values`);
+  if (!isObject(value)) return refuse(path, `it holds ${show(value)}, and has to hold options with their values`);
   const { $schema: _, ...options } = value;
+  return { options, refuse: (fault) => refuse(path, fault.message, lineOf(fault.path)) };
+}
+
+/** Options that stand in a file, with absolute paths. */
+export function checkedConfig(path: string, options: object, refuse: ConfigFile["refuse"]): TrainConfig {
   const fault = faultOf(runOptions, options);
-  if (fault) refuse(path, fault.message, lineOf(fault.path));
-  return absolutePaths(parsed(options), dirname(path));
+  if (fault) refuse(fault);
+  return absolutePaths(parsed(options as Readonly<Record<string, unknown>>), dirname(path));
 }
 
 /** What a file holds, and in which line what stands at a path of keys. */

@@ -1,0 +1,72 @@
+// The runs of a sweep: their folders, and what became of each.
+
+import { join } from "node:path";
+import { CheckpointError } from "../../errors.ts";
+import type { Target } from "../../models/classifier.ts";
+import { readTextUpTo } from "../../files/json_text.ts";
+import type { Metrics } from "../evaluate.ts";
+import { trainingRecordName } from "../training_record.ts";
+import { type Combination, combinationName } from "./grid.ts";
+
+/** One run of a sweep. */
+export interface SweepRun {
+  /** That of its folder in the sweep's. */
+  readonly name: string;
+  /** What of its options varies. */
+  readonly options: Combination;
+  /** `begun` is one that was stopped and can go on. */
+  readonly state: "done" | "failed" | "begun" | "to do";
+  /** Why it failed. */
+  readonly error: string | null;
+  /** Null unless it is done. */
+  readonly result: RunResult | null;
+}
+
+/** What of a run's result a sweep keeps; all of it is in the run's folder. */
+export interface RunResult {
+  readonly dev: Metrics | null;
+  readonly test: Metrics | null;
+  readonly steps: number;
+  readonly seconds: number;
+  readonly peakBytes: number;
+  readonly target: Target;
+}
+
+/** A run as its folder tells: done where there is a result. */
+export function runOf(options: Combination, outputDir: string): SweepRun {
+  const name = combinationName(options);
+  const folder = join(outputDir, name);
+  const result = readResult(folder);
+  const state = result !== null ? "done" : exists(folder) ? "begun" : "to do";
+  return { name, options, state, error: null, result };
+}
+
+const largestRecord = 2 ** 24;
+
+function readResult(folder: string): RunResult | null {
+  const path = join(folder, trainingRecordName);
+  if (!exists(path)) return null;
+  try {
+    const { target, result: { dev, test, steps, seconds, peakBytes } } = JSON.parse(readTextUpTo(largestRecord, path));
+    return { dev: numbersOf(dev), test: numbersOf(test), steps, seconds, peakBytes, target };
+  } catch (cause) {
+    throw new CheckpointError(`${path} is damaged (${(cause as Error).message}): remove ${folder} to run it again`, {
+      cause,
+    });
+  }
+}
+
+// JSON writes null for what is no number.
+function numbersOf(metrics: Readonly<Record<string, number | null>> | null): Metrics | null {
+  return metrics && Object.fromEntries(Object.entries(metrics).map(([name, value]) => [name, value ?? NaN]));
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

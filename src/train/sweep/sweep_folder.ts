@@ -1,0 +1,122 @@
+// A sweep's folder: sweep.json, which says what it is and how far, and a folder for each run.
+
+import { join } from "node:path";
+import { CheckpointError, OptionError } from "../../errors.ts";
+import { isObject, readTextUpTo } from "../../files/json_text.ts";
+import { checkOutputFolder, writeText } from "../../files/output_folder.ts";
+import { combinationName, combinations, type Grid, shown } from "./grid.ts";
+
+/** The name of the file in a sweep's folder. */
+export const sweepFileName = "sweep.json";
+
+/** What makes a sweep this one and no other. */
+export interface SweepIdentity {
+  /** What all runs share. */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly grid: Grid;
+}
+
+/**
+ * Refuses a folder that holds something else than this sweep. Its grid may have got more values since; one of which no
+ * run has begun may become any other.
+ *
+ * @throws {CheckpointError} when it cannot be written, holds something else, or a damaged sweep.json
+ * @throws {OptionError} when it holds another sweep
+ */
+export function checkSweepFolder(folder: string, sweep: SweepIdentity): void {
+  const names = namesIn(folder);
+  if (names === null) return checkOutputFolder(folder);
+  if (names.length === 0 || (names.length === 1 && names[0] === lockName)) return;
+  if (!names.includes(sweepFileName)) {
+    throw new CheckpointError(`${folder} exists already and holds no sweep: choose another output folder`);
+  }
+  const stored = readIdentity(join(folder, sweepFileName));
+  const hasBegun = combinations(stored.grid).some((one) => names.includes(combinationName(one)));
+  const difference = differenceOf(stored, sweep);
+  if (hasBegun && difference !== null) {
+    throw new OptionError(`${folder} holds another sweep, in which ${difference}: choose another output folder`);
+  }
+}
+
+const lockName = ".lock";
+
+/**
+ * Makes the folder where it is not there, and keeps other processes out of it until it is disposed.
+ *
+ * @throws {CheckpointError} when another process runs a sweep there, or it cannot be written
+ */
+export function lockSweepFolder(folder: string): Disposable {
+  let lock: Deno.FsFile | null = null;
+  try {
+    Deno.mkdirSync(folder, { recursive: true });
+    lock = Deno.openSync(join(folder, lockName), { write: true, create: true });
+    if (lock.tryLockSync(true)) return lock;
+  } catch (cause) {
+    lock?.close();
+    throw new CheckpointError(`${folder} cannot be written (${(cause as Error).message})`, { cause });
+  }
+  lock.close();
+  throw new CheckpointError(`another process runs the sweep in ${folder}: wait for it, or stop it`);
+}
+
+/** Writes sweep.json, whole or not at all. Throws {@linkcode CheckpointError} when it cannot be written. */
+export function writeSweepFile(folder: string, content: SweepIdentity): void {
+  const path = join(folder, sweepFileName);
+  const partial = `${path}.${crypto.randomUUID().slice(0, 8)}.partial`;
+  try {
+    writeText(partial, JSON.stringify(content, null, 2) + "\n");
+    Deno.renameSync(partial, path);
+  } catch (cause) {
+    throw new CheckpointError(`${path} cannot be written (${(cause as Error).message})`, { cause });
+  }
+}
+
+function namesIn(folder: string): string[] | null {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw new CheckpointError(`${folder} cannot be read (${(error as Error).message})`, { cause: error });
+  }
+}
+
+const largestFile = 2 ** 26;
+
+function readIdentity(path: string): SweepIdentity {
+  try {
+    const { options, grid } = JSON.parse(readTextUpTo(largestFile, path));
+    if (isObject(options) && isObject(grid) && Object.values(grid).every(Array.isArray)) return { options, grid };
+  } catch (cause) {
+    throw new CheckpointError(`${path} is damaged (${(cause as Error).message})`, { cause });
+  }
+  throw new CheckpointError(`${path} is no sweep's: it has no options and grid`);
+}
+
+function differenceOf(stored: SweepIdentity, given: SweepIdentity): string | null {
+  const now: SweepIdentity = JSON.parse(JSON.stringify(given));
+  for (const name of new Set([...Object.keys(stored.options), ...Object.keys(now.options)])) {
+    const [before, after] = [stored.options[name], now.options[name]];
+    if (canonical(before) !== canonical(after)) return `${name} is ${described(before)} and not ${described(after)}`;
+  }
+  const grids = [stored.grid, now.grid] as Readonly<Record<string, readonly unknown[]>>[];
+  for (const name of new Set(grids.flatMap(Object.keys))) {
+    const [before, after] = grids.map((grid) => grid[name]);
+    if (before === undefined || after === undefined) return `${name} ${before ? "varies" : "does not vary"}`;
+    const lost = before.find((value) => !after.some((other) => canonical(other) === canonical(value)));
+    if (lost !== undefined) return `the grid of ${name} has ${shown(lost)}`;
+  }
+  return null;
+}
+
+function described(value: unknown): string {
+  return value === undefined ? "not given" : shown(value);
+}
+
+// The same text for objects that differ in the order of their keys alone.
+function canonical(value: unknown): string {
+  return JSON.stringify(
+    value,
+    (_key, inner) =>
+      isObject(inner) ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => a < b ? -1 : 1)) : inner,
+  ) ?? "";
+}
