@@ -24,7 +24,8 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   export: [...models, "methods"],
   train: training,
   experiments: [...training, "train"],
-  cli: [...training, "export", "train", "experiments"],
+  report: [...training, "train"],
+  cli: [...training, "export", "train", "experiments", "report"],
 };
 const bottom = ["src/errors.ts", "src/version.ts"];
 

@@ -17,6 +17,7 @@ import { predictCommand } from "./predict.ts";
 import { profileCommand } from "./profile.ts";
 import { pullCommand } from "./pull.ts";
 import { pushCommand } from "./push.ts";
+import { reportCommand } from "./report.ts";
 import { setupCommand } from "./setup.ts";
 import { sweepCommand } from "./sweep.ts";
 import { trainCommand } from "./train.ts";
@@ -55,6 +56,7 @@ export function makeProgram(): CommandUnknownOpts {
     predictCommand(),
     exportCommand(),
     profileCommand(),
+    reportCommand(),
     pullCommand(),
     pushCommand(),
     completionCommand(() => program),
