@@ -24,7 +24,7 @@ export class RunCheckpoints {
   readonly #data: TrainingData;
   readonly #options: TrainOptions;
   #identity: RunIdentity | undefined;
-  #savedStep = 0;
+  #saved = "";
 
   constructor(parts: CheckpointParts, data: TrainingData, options: TrainOptions) {
     this.#parts = parts;
@@ -49,10 +49,10 @@ export class RunCheckpoints {
   }
 
   /** Whether a checkpoint has to be written: after every so many steps, and after an evaluation that is the best. */
-  isDue({ step, best }: RunState): boolean {
+  isDue(state: RunState): boolean {
     const { saveSteps } = this.#options.checkpoints ?? {};
-    if (saveSteps === undefined || step === this.#savedStep) return false;
-    return step % saveSteps === 0 || step === best?.step;
+    if (saveSteps === undefined || momentOf(state) === this.#saved) return false;
+    return state.step % saveSteps === 0 || state.step === state.best?.step;
   }
 
   /**
@@ -63,10 +63,10 @@ export class RunCheckpoints {
   save(state: RunState): void {
     const { checkpoints, onEvent } = this.#options;
     const { step, best } = state;
-    if (checkpoints === undefined || step === this.#savedStep) return;
+    if (checkpoints === undefined || momentOf(state) === this.#saved) return;
     const { folder, keep = 2, files } = checkpoints;
     const path = writeCheckpoint(folder, this.#parts, { state, identity: this.#ownIdentity() }, files);
-    this.#savedStep = step;
+    this.#saved = momentOf(state);
     const older = checkpointsIn(folder).filter((each) => each.step !== best?.step).slice(0, -keep);
     for (const each of older) removeFolder(each.folder);
     onEvent?.({ type: "checkpoint", step, folder: path });
@@ -78,7 +78,7 @@ export class RunCheckpoints {
     refuseOtherRun(folder, record.identity, this.#ownIdentity());
     readParts(folder, this.#parts);
     const { step, evaluation } = record.state;
-    this.#savedStep = step;
+    this.#saved = momentOf(record.state);
     onEvent?.({ type: "resume", step, evaluation, folder });
     const message = otherArithmetic(record);
     if (message !== null) onEvent?.({ type: "notice", step, message });
@@ -95,6 +95,11 @@ function refuseExisting({ folder }: CheckpointOptions): void {
   const [first] = checkpointsIn(folder);
   if (first === undefined) return;
   throw new CheckpointError(`${folder} holds checkpoints already (${first.folder}): go on from one, or choose another`);
+}
+
+// What tells two checkpoints of a run apart: after a step there may be an evaluation.
+function momentOf({ step, evaluation }: RunState): string {
+  return `${step} ${evaluation?.step}`;
 }
 
 // What lets the last bits of the weights differ from those of the run that was never stopped.

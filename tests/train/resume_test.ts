@@ -1,0 +1,174 @@
+// A run that is stopped anywhere and goes on ends with the weights and metrics of one that was never stopped, to the bit.
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import {
+  applyMethod,
+  type Classifier,
+  loadClassifier,
+  type MethodOptions,
+  namedParameters,
+  newestCheckpoint,
+  toTypedArray,
+  train,
+  type TrainEvent,
+  type TrainingData,
+  type TrainingExample,
+  type TrainOptions,
+  type TrainResult,
+} from "../../mod.ts";
+import { temporaryFolder } from "../native/fakes.ts";
+import { labelledSequences, randomBert } from "../support/random_bert.ts";
+import { countingTexts, randomLanguageModel } from "../support/random_language_model.ts";
+import { smallBertFolder } from "../support/small_bert.ts";
+import { assertNothingLeft } from "../support/torch.ts";
+
+const lengths = [9, 4, 13, 6, 11, 2, 8, 17, 5, 7, 12];
+const examples: readonly TrainingExample[] = labelledSequences(lengths);
+const texts: readonly TrainingExample[] = countingTexts(lengths);
+
+interface Case {
+  readonly name: string;
+  readonly make: () => Classifier | Promise<Classifier>;
+  readonly data: TrainingData;
+  readonly options: TrainOptions;
+}
+
+/** What is compared: all weights' bytes, what the steps and evaluations told, and what the run gave. */
+interface Outcome {
+  readonly weights: ReadonlyMap<string, string>;
+  readonly told: readonly unknown[];
+  readonly result: Pick<TrainResult, "steps" | "metrics" | "best">;
+}
+
+// Three epochs of three steps, the last of two examples less.
+const shared: TrainOptions = { batchSize: 4, epochs: 3, learningRate: 3e-3, k: 3, seed: 5 };
+const withDev: TrainingData = { train: examples, dev: examples.slice(0, 6) };
+const bert = (): Classifier => randomBert({ dropout: 0.1, numHiddenLayers: 2 });
+
+async function small(method: string, options: MethodOptions = {}): Promise<Classifier> {
+  const classifier = await loadClassifier(smallBertFolder);
+  applyMethod(classifier, method, options);
+  return classifier;
+}
+
+const cases: readonly Case[] = [
+  { name: "full", make: bert, data: withDev, options: { k: "all" } },
+  {
+    name: "selective, micro-batches, clipped, the best evaluation's weights",
+    make: bert,
+    data: withDev,
+    options: { gradientAccumulation: 2, maxGradNorm: 0.5, evalSteps: 2, keepBest: true, bestMetric: "loss" },
+  },
+  {
+    name: "the optimizer in backward, clipped by layer, recomputed",
+    make: bert,
+    data: withDev,
+    options: { optimizerInBackward: true, maxGradNorm: 0.5, clipping: "layer", activations: "recompute" },
+  },
+  {
+    name: "bf16, by length, a cosine, and patience",
+    make: bert,
+    data: withDev,
+    options: {
+      precision: "bf16",
+      groupByLength: true,
+      schedule: "cosine",
+      evalSteps: 1,
+      patience: 2,
+      bestMetric: "accuracy",
+    },
+  },
+  {
+    name: "selective+freeze",
+    make: () => small("selective+freeze", { freezeLayers: 2 }),
+    data: withDev,
+    options: { labelSmoothing: 0.1, classWeights: "balanced" },
+  },
+  { name: "selective+lora", make: () => small("selective+lora"), data: withDev, options: {} },
+  {
+    name: "a language model",
+    make: () => randomLanguageModel({ dropout: 0.1, fields: { num_hidden_layers: 2 } }),
+    data: { train: texts },
+    options: { k: 4 },
+  },
+];
+
+function weightsOf({ model }: Classifier): Map<string, string> {
+  return new Map([...namedParameters(model)].map(([key, parameter]) => {
+    const { buffer, byteOffset, byteLength } = toTypedArray(parameter);
+    return [key, new Uint8Array(buffer, byteOffset, byteLength).toHex()];
+  }));
+}
+
+// What an event says that is the same in every process.
+function toldOf(event: TrainEvent): unknown[] {
+  if (event.type !== "step" && event.type !== "evaluation") return [];
+  const { milliseconds: _, ...fields } = { liveBytes: 0, peakBytes: 0, ...event };
+  return [{ ...fields, liveBytes: 0, peakBytes: 0 }];
+}
+
+/** Runs to the end, or to the first event that `stopAt` says yes to. */
+async function run({ make, data, options }: Case, stopAt: (event: TrainEvent) => boolean, more: TrainOptions = {}) {
+  using classifier = await make();
+  const controller = new AbortController();
+  const told: unknown[] = [];
+  const result = await train(classifier, data, {
+    ...{ ...shared, ...options, ...more },
+    signal: controller.signal,
+    onEvent: (event) => {
+      told.push(...toldOf(event));
+      if (stopAt(event)) controller.abort();
+    },
+  });
+  const { steps, metrics, best, isStopped } = result;
+  return { weights: weightsOf(classifier), told, result: { steps, metrics, best }, isStopped };
+}
+
+async function uninterrupted(test: Case): Promise<Outcome> {
+  const { isStopped, ...outcome } = await run(test, () => false);
+  assert.ok(!isStopped);
+  return outcome;
+}
+
+/** A run in pieces, each by a new model: one ends at each event that `stopAt` says yes to. */
+async function inPieces(
+  test: Case,
+  folder: string,
+  stopAt: (event: TrainEvent) => boolean,
+): Promise<[Outcome, number]> {
+  const told: unknown[] = [];
+  for (let pieces = 1;; pieces++) {
+    const resumeFrom = newestCheckpoint(folder);
+    const { isStopped, ...piece } = await run(test, stopAt, { checkpoints: { folder }, resumeFrom });
+    told.push(...piece.told);
+    if (!isStopped) return [{ ...piece, told }, pieces];
+  }
+}
+
+for (const test of cases) {
+  Deno.test(`stopped after every step and every evaluation: ${test.name}`, async () => {
+    using temporary = temporaryFolder();
+    await assertNothingLeft(async () => {
+      const expected = await uninterrupted(test);
+      const [outcome, pieces] = await inPieces(test, temporary.path, ({ type }) => /step|evaluation/.test(type));
+      assert.equal(pieces, expected.told.length);
+      assert.deepEqual(outcome, expected);
+      assert.equal(expected.result.steps < 9, test.options.patience !== undefined);
+    });
+  });
+}
+
+Deno.test("stopped once, at any step", async () => {
+  const [, test] = cases;
+  assert.ok(test);
+  const expected = await uninterrupted(test);
+  for (let step = 1; step <= 9; step++) {
+    using temporary = temporaryFolder();
+    const [outcome, pieces] = await inPieces(test, join(temporary.path, "deep"), (event) => {
+      return event.type === "step" && event.step === step;
+    });
+    assert.equal(pieces, 2);
+    assert.deepEqual(outcome, expected, `stopped after step ${step}`);
+  }
+});
