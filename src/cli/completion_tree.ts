@@ -1,6 +1,7 @@
 // What can be completed: the commands, their flags, and the values of both, read from the commands themselves.
 
 import type { CommandUnknownOpts, Option } from "npm:@commander-js/extra-typings@15.1.0";
+import { glueTasks } from "../data/glue/tasks.ts";
 import { modelConfigs } from "../experiments/model_configs.ts";
 import { weightMethods } from "../methods/registry.ts";
 
@@ -39,8 +40,9 @@ const values: Readonly<Record<string, Value>> = {
   python: "files",
   dir: "folders",
   model: "folders",
-  runs: "folders",
+  run: "folders",
   device: ["cpu", "cuda"],
+  task: glueTasks.map(({ name }) => name),
   method: ["selective", "freeze", ...weightMethods.map(({ name }) => name), "selective+freeze", "selective+lora"],
   config: Object.keys(modelConfigs),
 };

@@ -18,7 +18,13 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   train: [
     "fewtune train --model minilm --train mails.csv --dev more.csv --output-dir out/mine",
     "fewtune train --model minilm --train mails.csv --method selective+lora --k 0.25 --output-dir out/adapter",
-    "fewtune train --model minilm --train mails.csv --memory-budget 2GiB --max-steps 3 --output-dir out/short",
+    "fewtune train --model minilm --train mails.csv --memory-budget 2GiB --print-config",
+    "fewtune train --config mine.json --output-dir out/again",
+    "fewtune train --resume out/mine",
+  ],
+  sweep: [
+    "fewtune sweep --model minilm --train mails.csv --dev more.csv --grid seed=1,2,3 --output-dir out/sweep",
+    "fewtune sweep --preset paper --glue MRPC --glue-dir data/glue --model minilm --output-dir out/mrpc --dry-run",
   ],
   eval: [
     "fewtune eval --model out/mine --data more.csv",
@@ -33,6 +39,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "fewtune profile --config bert-base --k 16 --svg profile.svg",
     "fewtune profile --model minilm --activations recompute --batch-size 8 --json",
   ],
+  report: ["fewtune report out/mine out/again", "fewtune report out/mine --output mine.html"],
   pull: ["fewtune pull glue", "fewtune pull glue --tasks mrpc,stsb --output-dir data/glue"],
   push: ["fewtune push --model out/mine --repo my-name/spam-filter --private"],
   completion: [
