@@ -25,7 +25,10 @@ function explanation(
 ): string | null {
   if (code === "commander.unknownOption" || code === "commander.missingMandatoryOptionValue") {
     const flag = unknownFlag(command, typed);
-    return flag === undefined ? null : unknown("option", flag, flagsOf(command), command);
+    if (flag !== undefined) return unknown("option", flag, flagsOf(command), command);
+  }
+  if (code === "commander.missingMandatoryOptionValue" || code === "commander.missingArgument") {
+    return `${message}: "${pathOf(command)} --help" has examples`;
   }
   if (code === "commander.unknownCommand") {
     return unknown("command", command.args[0] ?? "", command.commands.map((each) => each.name()), command);
