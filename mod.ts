@@ -127,6 +127,8 @@ export { glueScore } from "./src/train/glue_score.ts";
 export { glueSubmission } from "./src/train/glue_submission.ts";
 export { type PredictOptions } from "./src/train/in_batches.ts";
 export { type TrainingExample } from "./src/train/lesson.ts";
+export { type MetricsLine, readMetrics } from "./src/train/log/metrics_file.ts";
+export type { LogOptions } from "./src/train/log/run_log.ts";
 export { lossOf, type LossOptions, type LossSettings } from "./src/train/loss.ts";
 export { type ProfileOptions, profileStep } from "./src/train/profile.ts";
 export type { MakeClassifier } from "./src/train/profile_measure.ts";

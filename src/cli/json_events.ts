@@ -4,10 +4,10 @@ import type { FineTuneResult } from "../train/fine_tune.ts";
 import { print } from "./output.ts";
 import type { TrainingProgress } from "./training_progress.ts";
 
-/** Prints each event; a note for a person goes to standard error. */
-export function printEvents(): TrainingProgress {
+/** Prints each event, or none when quiet; a note for a person goes to standard error. */
+export function printEvents(quiet: boolean): TrainingProgress {
   return {
-    onEvent: (event) => print(JSON.stringify(event)),
+    onEvent: quiet ? () => {} : (event) => print(JSON.stringify(event)),
     note: (line) => console.error(line),
     [Symbol.dispose]: () => {},
   };

@@ -10,6 +10,7 @@ import { presetOptions } from "../train/presets.ts";
 import { fineTune, type FineTuneOptions, type FineTuneResult } from "../train/fine_tune.ts";
 import { allConfigFlags, configFlagNames, givenConfig, presetFlag } from "./config_flags.ts";
 import { InterruptedError, type Interrupts, listenToInterrupts } from "./interrupt.ts";
+import { printEvents, printResult } from "./json_events.ts";
 import { folderName } from "./option_values.ts";
 import { mebibytes, metricFacts, printFacts, write } from "./output.ts";
 import { showSetupProgress } from "./setup_progress.ts";
@@ -27,31 +28,39 @@ export function trainCommand(): CommandUnknownOpts {
     .option("--resume <dir>", "go on with the run in this folder, which was stopped", folderName)
     .option("--print-config", "print all options as a file for --config, and do nothing else")
     .option("--quiet", "show no progress")
-    .action(async ({ config: file, preset, resume, printConfig, quiet = false }) => {
+    .option("--json", "print events as lines of JSON, and the result as the last one")
+    .action(async ({ config: file, preset, resume, printConfig, ...display }) => {
       if (resume !== undefined) refuseFile(file);
       const given = mergeConfigs(file === undefined ? {} : readPartialConfig(file), givenConfig(command));
       const said = preset === undefined ? given : mergeConfigs(presetOptions(preset, given.glue), given);
       const config = resume === undefined ? said : await resumedOptions(resume, said);
       if (printConfig) write(configText(config));
-      else await run(requireComplete(config, configFlagNames), quiet);
+      else await run(requireComplete(config, configFlagNames), resume !== undefined, display);
     });
   for (const flag of allConfigFlags()) command.addOption(flag);
   return command;
 }
 
-async function run(options: FineTuneOptions, quiet: boolean): Promise<void> {
+interface Display {
+  readonly quiet?: boolean | undefined;
+  readonly json?: boolean | undefined;
+}
+
+async function run(options: FineTuneOptions, resume: boolean, { quiet = false, json = false }: Display): Promise<void> {
   using setup = showSetupProgress();
-  using progress = showTrainingProgress(quiet);
+  using progress = json ? printEvents(quiet) : showTrainingProgress(quiet);
   using interrupts = listenToInterrupts(() => progress.note("finishing the step; once more to stop at once"));
   const result = await fineTune({
     ...options,
+    resume,
     signal: interrupts.signal,
     onEvent: progress.onEvent,
     ...(!quiet && { onSetup: setup.onProgress }),
   });
   progress[Symbol.dispose]();
+  if (json) printResult(result, options.outputDir);
   endIfInterrupted(interrupts, result, options.outputDir);
-  printFacts(facts(result, options.outputDir));
+  if (!json) printFacts(facts(result, options.outputDir));
 }
 
 function refuseFile(file: string | undefined): void {
@@ -59,13 +68,16 @@ function refuseFile(file: string | undefined): void {
   throw new OptionError(`a run that goes on has the options that it began with: leave out --config ${file}`);
 }
 
-/** Throws when a signal came, and says what was saved. */
+/** Throws when a signal came, and says what is there and how to go on. */
 export function endIfInterrupted({ exitCode }: Interrupts, result: FineTuneResult, folder: string): void {
   if (exitCode === 0) return;
-  const saved = result.isSaved
-    ? `after step ${result.steps}: saved to ${folder}`
-    : "before the first step: nothing saved";
-  throw new InterruptedError(`interrupted ${saved}`, exitCode);
+  throw new InterruptedError(`interrupted ${whatIsLeft(result, folder)}`, exitCode);
+}
+
+function whatIsLeft({ isSaved, steps }: FineTuneResult, folder: string): string {
+  if (isSaved) return `after step ${steps}, the last one: saved to ${folder}`;
+  if (steps === 0) return "before the first step: nothing saved";
+  return `after step ${steps}: go on with fewtune train --resume ${folder}`;
 }
 
 function facts(result: FineTuneResult, folder: string): [string, string][] {

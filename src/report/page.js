@@ -26,7 +26,8 @@ function showValues(figure, plot, view, chart) {
   plot.addEventListener("pointermove", ({ clientX }) => {
     const svg = plot.querySelector("svg").getBoundingClientRect();
     const frame = figure.getBoundingClientRect();
-    const [left, top] = view.origin();
+    const left = view.origin()[0] + view.padding().left;
+    const top = view.origin()[1] + view.padding().top;
     const inside = Math.min(Math.max(clientX - svg.left - left, 0), view.signal("width"));
     const step = nearestStep(chart, view.scale("x").invert(inside));
     if (step === null) return hide();

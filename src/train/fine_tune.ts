@@ -14,28 +14,30 @@ import { modelFolder } from "../hub/model_folder.ts";
 import type { DownloadEvent } from "../hub/options.ts";
 import { loadClassifier } from "../methods/load.ts";
 import type { MethodOptions } from "../methods/registry.ts";
-import { saveAdapter } from "../methods/save_adapter.ts";
-import { checkOutputFolder } from "../files/output_folder.ts";
-import { saveClassifier } from "../models/save.ts";
+import { writeSavedPart } from "../methods/saved_part.ts";
 import { hasStandardHead } from "../models/saved_config.ts";
 import { initialize } from "../native/load.ts";
 import type { OnProgress } from "../native/progress.ts";
 import type { SelectionSize } from "../selective/positions.ts";
 import { type Device, threads } from "../torch/mod.ts";
 import { resolve } from "./config/resolve.ts";
+import { configText } from "./config/write.ts";
 import { evaluate, type Metrics } from "./evaluate.ts";
 import { type CardFacts, modelCard, modelCardName } from "./model_card.ts";
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
+import { type LogOptions, openRunLog } from "./log/run_log.ts";
+import { checkRunFolder, openRunFolder, type RunFolder } from "./run_folder.ts";
 import { type Columns, labelledExamples, requireNextTokensOf, targetOf, type Task } from "./table_data.ts";
 import { type Parts, readTables, type TableSources } from "./table_sources.ts";
 import { encodeTable } from "./token_cache.ts";
 import type { TrainEvent } from "./events.ts";
-import { train, type TrainResult } from "./train.ts";
+import { train, type TrainingData, type TrainResult } from "./train.ts";
 import { checkOptionsFor, type TrainOptions } from "./train_options.ts";
 import { trainingRecordName, type Versions, versions } from "./training_record.ts";
 
 /** What {@linkcode fineTune} fine-tunes, on what, and how. */
-export interface FineTuneOptions extends Omit<TrainOptions, "onEvent" | "k">, MethodOptions, TableSources {
+export interface FineTuneOptions
+  extends Omit<TrainOptions, "onEvent" | "k" | "checkpoints" | "resumeFrom">, MethodOptions, TableSources, LogOptions {
   /** The folder of a checkpoint (config.json, model.safetensors and tokenizer.json), else its name on the hub. */
   readonly model: string;
   /** Of a model on the hub: a branch, a tag or a commit. Default `main`. */
@@ -56,8 +58,17 @@ export interface FineTuneOptions extends Omit<TrainOptions, "onEvent" | "k">, Me
   readonly device?: Device;
   /** Threads on the CPU. Default: LibTorch's own choice. */
   readonly threads?: number | undefined;
-  /** The folder to save to; it must not exist. */
+  /** The run's folder; it must not exist, but for a run that goes on. It is made just before the first step. */
   readonly outputDir: string;
+  /** A checkpoint after so many steps, again and again, and after each best evaluation. Default: when it is stopped. */
+  readonly saveSteps?: number | undefined;
+  /** So many checkpoints stay, the newest, and the best besides. Default 2, and none when the run is finished. */
+  readonly keepCheckpoints?: number | undefined;
+  /**
+   * Whether the run in `outputDir` goes on, from its newest checkpoint or where there is none from its beginning. Options
+   * that count for what is learnt have to be those that it began with. Default false.
+   */
+  readonly resume?: boolean | undefined;
   readonly onEvent?: (event: FineTuneEvent) => void;
   /** Told when the shim has to be built first. */
   readonly onSetup?: OnProgress;
@@ -77,9 +88,9 @@ export interface ProgressEvent {
 
 /** What came out of a fine-tuning run. */
 export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
-  /** Whether anything was learnt and therefore saved: not when the signal came before the first step was done. */
+  /** Whether the result was saved: not when the signal stopped training, which then can go on from its checkpoint. */
   readonly isSaved: boolean;
-  /** Null without such a table, and when the signal stopped training before the evaluation. */
+  /** Null without such a table, and when the signal came before the evaluation was done. */
   readonly dev: Metrics | null;
   /** Of GLUE's MNLI, over the mismatched texts; null of everything else. */
   readonly devMismatched: Metrics | null;
@@ -88,13 +99,18 @@ export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
 }
 
 /**
- * Fine-tunes a checkpoint on tables and saves the result, with its tokenizer, a `training.json` that says how it was
- * made, and a model card (README.md): all of it or nothing. With LoRA the result is an adapter, else a model. When the
- * signal is aborted it finishes the step at hand and saves what there is.
+ * Fine-tunes a checkpoint on tables and saves the result, with its tokenizer, a model card (README.md), and a
+ * `training.json` that says how it was made. With LoRA the result is an adapter, else a model.
+ *
+ * The run's folder holds its options (`train_config.json`) and its log (`metrics.jsonl`, TensorBoard's files) from just
+ * before the first step, then its checkpoints, and at the end the result: training.json comes last. When the signal is
+ * aborted the run finishes the step at hand, writes a checkpoint and ends; with `resume` it goes on, also after it was
+ * killed. A run that fails before its first step is done leaves nothing.
  *
  * LibTorch has to be there; call {@linkcode initialize} first to have it installed.
  *
- * @throws {CheckpointError} when the output folder exists or cannot be written, or the model cannot be used
+ * @throws {CheckpointError} when the folder exists (or holds no run that could go on) or cannot be written, or the model
+ * cannot be used
  * @throws {HubError} when the model is neither a folder nor on the hub, or it or the dataset cannot be fetched
  * @throws {DataError} when a table cannot be used
  * @throws {OptionError} when an option has a value that cannot be
@@ -109,7 +125,7 @@ export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
 export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult> {
   const { method, settings: resolved } = resolve(options);
   const { model, ...settings } = { ...options, ...resolved };
-  checkOutputFolder(settings.outputDir);
+  checkRunFolder(settings.outputDir, settings.resume);
   const { columns, seed, device, revision, signal, onEvent: onProgress } = settings;
   const { text = "text", textPair = text, label = "label" } = columns;
   const onNotice = (message: string): void => onProgress?.({ type: "notice", step: 0, message });
@@ -129,7 +145,9 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   const names = mapParts(tables, ({ path }) => basename(path));
   const data = await encodeParts(examples, tokenizer, { ...options, maxLength, names });
   if (target === "nextToken") checkTexts(tables, data);
-  const { metrics: dev, ...training } = await train(classifier, data, settings);
+  const record = describe({ ...options, ...settings, pooling, maxLength }, data, target);
+  using run = openRunFolder(settings.outputDir, configText(options), settings.resume);
+  const { metrics: dev, ...training } = await trainIn(run, classifier, data, { ...options, ...settings }, record);
   const evaluateLast = async (part: "test" | "devMismatched"): Promise<Metrics | null> => {
     const encoded = data[part];
     if (!encoded || training.isStopped) return null;
@@ -137,19 +155,36 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   };
   const devMismatched = await evaluateLast("devMismatched");
   const test = await evaluateLast("test");
-  const result = { ...training, dev, devMismatched, test, target, isSaved: training.steps > 0 };
+  const result = { ...training, dev, devMismatched, test, target, isSaved: !training.isStopped };
   if (result.isSaved) {
-    const record = describe({ ...options, ...settings, pooling, maxLength }, data, result);
-    const save = method.weights.saves === "adapter" ? saveAdapter : saveClassifier;
-    save(classifier, settings.outputDir, {
-      [trainingRecordName]: JSON.stringify(record, null, 2) + "\n",
-      [modelCardName]: modelCard({
-        ...factsOf(record, result, classifier, method),
-        hubName: hubModelOf(folder)?.name ?? null,
-      }),
-    });
+    const hubName = hubModelOf(folder)?.name ?? null;
+    const card = modelCard({ ...factsOf(record, result, classifier, method), hubName });
+    const files = { ...recordFile(record, result), [modelCardName]: card };
+    run.finish((temporary) => writeSavedPart(classifier, temporary, files), settings);
   }
   return result;
+}
+
+// Trains, with the run's checkpoints and its log in its folder.
+async function trainIn(
+  run: RunFolder,
+  classifier: Classifier,
+  data: TrainingData,
+  options: FineTuneOptions,
+  record: TrainingRecord,
+): Promise<TrainResult> {
+  let steps = 0;
+  const onEvent = (event: TrainEvent): void => {
+    if (event.type === "step") steps = event.step;
+    options.onEvent?.(event);
+  };
+  try {
+    using log = openRunLog(options.outputDir, { ...options, onEvent });
+    const checkpoints = run.checkpoints(options, recordFile(record));
+    return await train(classifier, data, { ...options, ...checkpoints, onEvent: log.onEvent });
+  } finally {
+    if (steps === 0) run.abandon();
+  }
 }
 
 const parts = ["train", "dev", "devMismatched", "test"] as const;
@@ -235,20 +270,20 @@ function shownSettings(options: TrainingRecord["options"]): Record<string, unkno
   };
 }
 
+// What training.json holds of a run, but its result.
 interface TrainingRecord {
   readonly versions: Versions;
   readonly options: Omit<FineTuneOptions, "signal">;
   readonly target: Target;
   readonly threads: number;
   readonly examples: Readonly<Record<string, number>>;
-  readonly result: Omit<FineTuneResult, "target">;
 }
 
-// What training.json holds: functions and signals in the options fall out of JSON by themselves.
+// Functions and signals in the options fall out of JSON by themselves.
 function describe(
-  { signal: _, ...options }: FineTuneOptions,
+  { signal: _, resume: _resume, ...options }: FineTuneOptions,
   data: Parts<readonly EncodedExample[]>,
-  { target, ...result }: FineTuneResult,
+  target: Target,
 ): TrainingRecord {
   return {
     versions: versions(),
@@ -256,6 +291,14 @@ function describe(
     target,
     threads: threads(),
     examples: Object.fromEntries(Object.entries(data).map(([part, examples]) => [part, examples.length])),
-    result,
   };
+}
+
+// training.json: of a checkpoint it has no result.
+function recordFile(
+  record: TrainingRecord,
+  { target: _, ...result }: Partial<FineTuneResult> = {},
+): Record<string, string> {
+  const content = Object.keys(result).length > 0 ? { ...record, result } : record;
+  return { [trainingRecordName]: JSON.stringify(content, null, 2) + "\n" };
 }

@@ -28,7 +28,7 @@ export interface CheckpointOptions {
 /** How {@linkcode train} trains. */
 export interface TrainOptions extends AdamWOptions, LossSettings {
   /** Positions of each sequence that carry gradients: a number of them, a share of them, or `"all"`. Default 16. */
-  readonly k?: SelectionSize;
+  readonly k?: SelectionSize | undefined;
   /**
    * What is kept for backward. `auto`: with a memory budget the fastest way that fits it, without one `recompute` where
    * that costs less than 15 % of a step, else `store`. Default `auto`.

@@ -105,7 +105,7 @@ Deno.test("a file has plain lines; with quiet none", async () => {
 });
 
 Deno.test("as JSON every event is a line of standard output, and the result the last; a note is for the person", async () => {
-  const { stdout, stderr } = await shownBy("printEvents()");
+  const [{ stdout, stderr }, quiet] = await Promise.all([shownBy("printEvents(false)"), shownBy("printEvents(true)")]);
   const lines = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
   assert.deepEqual(lines, [
     ...[stepEvent(1), stepEvent(2)],
@@ -114,4 +114,5 @@ Deno.test("as JSON every event is a line of standard output, and the result the 
     { type: "result", steps: 3, dev: { accuracy: 1 }, outputDir: "out" },
   ]);
   assert.equal(stderr, "a note\n");
+  assert.deepEqual(quiet.stdout.split("\n"), [JSON.stringify(lines.at(-1)), ""]);
 });

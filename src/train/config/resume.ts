@@ -1,11 +1,12 @@
 // A run that goes on: the options that it began with, and those that may be others now.
 
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { OptionError } from "../../errors.ts";
 import { plainly, show } from "../../files/shown.ts";
 import { exists } from "../../native/cache.ts";
 import { mergeConfigs } from "./layers.ts";
-import type { TrainConfig } from "./options.ts";
+import { runOptions, type TrainConfig } from "./options.ts";
 import { absolutePaths } from "./paths.ts";
 import { readPartialConfig } from "./read.ts";
 import { configName } from "./write.ts";
@@ -29,12 +30,31 @@ export async function resumedOptions(folder: string, given: TrainConfig): Promis
   }
   const begun = readPartialConfig(path);
   for (const [name, value] of differences(begun, absolutePaths(given, Deno.cwd()))) {
-    throw new OptionError(
-      `${name} is ${show(value)}, but the run in ${plainly(folder)} began with ${show(begun[name])}, ` +
-        `and goes on as it began: leave ${name} out`,
-    );
+    refuse(folder, name, value, begun[name]);
   }
   return { ...mergeConfigs(begun, given), outputDir: folder };
+}
+
+/**
+ * Refuses options with which the run in `folder` would become another one.
+ *
+ * @param config all of them, as {@linkcode configText} writes them
+ * @throws {OptionError} which names the first that differs, and what it was
+ */
+export function refuseOtherConfig(folder: string, config: string): void {
+  const begun = readPartialConfig(join(folder, configName));
+  const now: TrainConfig = JSON.parse(config);
+  const names = Object.keys(runOptions) as (keyof TrainConfig)[];
+  const kept = names.filter((name) => name !== "outputDir" && !changeable.includes(name));
+  const other = kept.find((name) => !isSame(now[name], begun[name]));
+  if (other !== undefined) refuse(folder, other, now[other], begun[other]);
+}
+
+function refuse(folder: string, name: string, value: unknown, begun: unknown): never {
+  throw new OptionError(
+    `${name} is ${show(value)}, but the run in ${plainly(folder)} began with ${show(begun)}, ` +
+      `and goes on as it began: leave ${name} out`,
+  );
 }
 
 function differences(begun: TrainConfig, given: TrainConfig): [keyof TrainConfig, unknown][] {
@@ -44,5 +64,5 @@ function differences(begun: TrainConfig, given: TrainConfig): [keyof TrainConfig
 }
 
 function isSame(one: unknown, other: unknown): boolean {
-  return JSON.stringify(one) === JSON.stringify(other);
+  return isDeepStrictEqual(one, other);
 }

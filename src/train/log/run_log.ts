@@ -1,7 +1,6 @@
 // The files that a run's events are written to while it goes on: metrics.jsonl, and TensorBoard's.
 
 import { join } from "node:path";
-import { OptionError } from "../../errors.ts";
 import { reasonOf } from "../../files/shown.ts";
 import type { NoticeEvent, TrainEvent } from "../events.ts";
 import { MetricsFile, metricsFileName } from "./metrics_file.ts";
@@ -27,15 +26,6 @@ export interface OpenLogOptions extends LogOptions {
 export interface RunLog extends Disposable {
   /** Writes an event; what cannot be written is told by a notice, once for each file, and stops nothing. */
   readonly onEvent: (event: TrainEvent) => void;
-}
-
-/** Refuses what {@linkcode LogOptions} cannot be. Throws {@linkcode OptionError}. */
-export function checkLogOptions({ logSteps = 1 }: LogOptions): void {
-  if (!(Number.isInteger(logSteps) && logSteps >= 1)) {
-    throw new OptionError(
-      `the number of steps of a log's line is ${logSteps}, it has to be a whole number of at least 1`,
-    );
-  }
 }
 
 /**

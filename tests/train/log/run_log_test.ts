@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type MetricsLine, readMetrics } from "../../../src/train/log/metrics_file.ts";
-import { checkLogOptions, type OpenLogOptions, openRunLog } from "../../../src/train/log/run_log.ts";
+import { type OpenLogOptions, openRunLog } from "../../../src/train/log/run_log.ts";
 import type { LogStart } from "../../../src/train/log/sink.ts";
 import { crc32c } from "../../../src/train/log/tfrecord.ts";
 import type { StepEvent, TrainEvent } from "../../../src/train/events.ts";
@@ -89,15 +89,6 @@ Deno.test("a run that ends between two lines is logged to its last step", () => 
   using temporary = temporaryFolder();
   log(temporary.path, events(1, 6), { logSteps: 4 });
   assert.deepEqual(numbers(join(temporary.path, "metrics.jsonl"), "step"), [4, 6]);
-});
-
-Deno.test("the steps of a line are a whole number of at least 1", () => {
-  for (const logSteps of [0, 1.5, -1, NaN]) {
-    assert.throws(() => checkLogOptions({ logSteps }), {
-      name: "OptionError",
-      message: RegExp(`line is ${logSteps},`),
-    });
-  }
 });
 
 Deno.test("a torn last line is no line; a damaged one before is refused by its number", () => {
