@@ -152,10 +152,8 @@ export {
   type TableMetrics,
   type TextPrediction,
 } from "./src/train/predictor.ts";
-export { learningRateAt, linearSchedule, type Schedule, type ScheduleOptions } from "./src/train/schedule.ts";
-export { type Columns, type Task } from "./src/train/table_data.ts";
-export type { TableSources } from "./src/train/table_sources.ts";
 export { type Preset, presetNames, presetOf, presetOptions } from "./src/train/presets.ts";
+export { learningRateAt, linearSchedule, type Schedule, type ScheduleOptions } from "./src/train/schedule.ts";
 export type { Combination, Grid } from "./src/train/sweep/grid.ts";
 export type { RunResult, SweepRun } from "./src/train/sweep/runs.ts";
 export type { SweepSummary } from "./src/train/sweep/summary.ts";
@@ -167,5 +165,7 @@ export {
   type SweepOptions,
   type SweepResult,
 } from "./src/train/sweep/sweep.ts";
+export { type Columns, type Task } from "./src/train/table_data.ts";
+export type { TableSources } from "./src/train/table_sources.ts";
 export { train, type TrainingData, type TrainResult } from "./src/train/train.ts";
 export type { CheckpointOptions, TrainOptions } from "./src/train/train_options.ts";

@@ -17,9 +17,6 @@ export function allConfigFlags(): Option[] {
   );
 }
 
-/** What messages call the options that have to be there. */
-export const configFlagNames = { model: "--model", outputDir: "--output-dir" };
-
 /** The flag of the preset, which is none of a configuration's options. */
 export const presetFlag = new Option("--preset <name>", "a recipe, before which a file and flags count")
   .choices(presetNames);

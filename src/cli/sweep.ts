@@ -10,11 +10,12 @@ import { combinations, type Grid } from "../train/sweep/grid.ts";
 import { mergeLayers, readSweepFile, type SweepLayer } from "../train/sweep/layers.ts";
 import type { SweepRun } from "../train/sweep/runs.ts";
 import { planSweep, type RunEvent, sweep, type SweepOptions, type SweepResult } from "../train/sweep/sweep.ts";
-import { allConfigFlags, configFlagNames, givenConfig, presetFlag } from "./config_flags.ts";
+import { allConfigFlags, givenConfig, presetFlag } from "./config_flags.ts";
 import { InterruptedError, listenToInterrupts } from "./interrupt.ts";
 import { reader } from "./option_values.ts";
 import { print } from "./output.ts";
 import { showSetupProgress } from "./setup_progress.ts";
+import { flagNames } from "./train.ts";
 import { planTable, sweepTable } from "./sweep_table.ts";
 import { showTrainingProgress } from "./training_progress.ts";
 
@@ -43,7 +44,7 @@ export function sweepCommand(): CommandUnknownOpts {
 
 function sweepOptions(said: SweepLayer, preset: string | undefined): SweepOptions {
   const { options, grid } = preset === undefined ? said : mergeLayers(presetOf(preset, said.options.glue), said);
-  const { outputDir } = requireComplete({ ...combinations(grid)[0], ...options }, configFlagNames);
+  const { outputDir } = requireComplete({ ...combinations(grid)[0], ...options }, flagNames);
   return { ...options, outputDir, grid };
 }
 

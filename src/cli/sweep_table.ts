@@ -1,7 +1,7 @@
 // A sweep's results as tables for a person: each run, and each combination over its seeds.
 
 import type { Spread } from "../metrics/spread.ts";
-import type { SweepRun } from "../train/sweep/runs.ts";
+import { measured, type SweepRun } from "../train/sweep/runs.ts";
 import { combinationName } from "../train/sweep/grid.ts";
 import type { SweepResult } from "../train/sweep/sweep.ts";
 import { textTable } from "./text_table.ts";
@@ -13,7 +13,7 @@ export function sweepTable(sweep: SweepResult): string {
   return [
     ...runTable(sweep, !hasSeeds),
     ...(hasSeeds ? ["", ...summaryTable(sweep)] : []),
-    ...(sweep.summary.some(({ isBest }) => isBest) ? ["", `best by: ${bestBy(sweep)}`] : []),
+    ...(hasBest(sweep) ? ["", `best by: ${bestBy(sweep)}`] : []),
     ...(failed.length > 0 ? ["", ...failed.map(({ name, error }) => `${name} failed: ${error}`)] : []),
   ].join("\n");
 }
@@ -23,28 +23,22 @@ export function planTable(runs: readonly SweepRun[]): string {
   return textTable(["run", "state"], runs.map(({ name, state }) => [name, state])).join("\n");
 }
 
-type Part = "dev" | "test";
-type Column = readonly [part: Part, metric: string];
-
 // The accuracy of always saying the same is the same in all runs.
-function columnsOf({ summary }: SweepResult): Column[] {
-  return (["dev", "test"] as const).flatMap((part) => {
-    const names = new Set(summary.flatMap((one) => Object.keys(one[part])));
-    names.delete("majority");
-    return [...names].map((name) => [part, name] as const);
-  });
+function columnsOf({ summary }: SweepResult): string[] {
+  const names = new Set(summary.flatMap(({ metrics }) => Object.keys(metrics)));
+  return [...names].filter((name) => !name.endsWith(" majority"));
 }
 
 function runTable(sweep: SweepResult, marksBest: boolean): string[] {
   const columns = columnsOf(sweep);
   const rows = sweep.runs.map(({ name, state, result }, index) => [
     name,
-    ...columns.map(([part, metric]) => decimals(result?.[part]?.[metric])),
+    ...columns.map((name) => decimals(result === null ? undefined : measured(result)[name])),
     result === null ? "" : String(result.steps),
     result === null ? "" : result.seconds.toFixed(1),
     marksBest && sweep.summary[index]?.isBest ? "best" : state,
   ]);
-  return textTable(["run", ...columns.map((column) => column.join(" ")), "steps", "seconds", "state"], rows);
+  return textTable(["run", ...columns, "steps", "seconds", "state"], rows);
 }
 
 function summaryTable(sweep: SweepResult): string[] {
@@ -52,15 +46,19 @@ function summaryTable(sweep: SweepResult): string[] {
   const rows = sweep.summary.map((one) => [
     combinationName(one.options) || "every seed",
     `${one.done} of ${one.runs}`,
-    ...columns.map(([part, metric]) => spreadText(one[part][metric])),
-    one.isBest ? "best" : "",
+    ...columns.map((name) => spreadText(one.metrics[name])),
+    one.isBest && hasBest(sweep) ? "best" : "",
   ]);
-  return textTable(["over seeds: mean ± s.d.", "runs", ...columns.map((column) => column.join(" ")), ""], rows);
+  return textTable(["over seeds: mean ± s.d.", "runs", ...columns, ""], rows);
 }
 
-function bestBy({ metrics }: SweepResult): string {
-  const names = (metrics ?? []).map((name) => `dev ${name}`);
-  return names.length > 1 ? `the mean of ${names.join(" and ")}` : names.join();
+// Of a single combination there is none.
+function hasBest({ summary }: SweepResult): boolean {
+  return summary.length > 1 && summary.some(({ isBest }) => isBest);
+}
+
+function bestBy({ deciding }: SweepResult): string {
+  return deciding.length > 1 ? `the mean of ${deciding.join(" and ")}` : deciding.join();
 }
 
 function spreadText(spread: Spread | undefined): string {

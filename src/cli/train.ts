@@ -6,9 +6,9 @@ import { mergeConfigs, requireComplete } from "../train/config/layers.ts";
 import { readPartialConfig } from "../train/config/read.ts";
 import { resumedOptions } from "../train/config/resume.ts";
 import { configText } from "../train/config/write.ts";
-import { presetOptions } from "../train/presets.ts";
 import { fineTune, type FineTuneOptions, type FineTuneResult } from "../train/fine_tune.ts";
-import { allConfigFlags, configFlagNames, givenConfig, presetFlag } from "./config_flags.ts";
+import { presetOptions } from "../train/presets.ts";
+import { allConfigFlags, givenConfig, presetFlag } from "./config_flags.ts";
 import { InterruptedError, type Interrupts, listenToInterrupts } from "./interrupt.ts";
 import { printEvents, printResult } from "./json_events.ts";
 import { folderName } from "./option_values.ts";
@@ -35,11 +35,14 @@ export function trainCommand(): CommandUnknownOpts {
       const said = preset === undefined ? given : mergeConfigs(presetOptions(preset, given.glue), given);
       const config = resume === undefined ? said : await resumedOptions(resume, said);
       if (printConfig) write(configText(config));
-      else await run(requireComplete(config, configFlagNames), resume !== undefined, display);
+      else await run(requireComplete(config, flagNames), resume !== undefined, display);
     });
   for (const flag of allConfigFlags()) command.addOption(flag);
   return command;
 }
+
+/** What messages call the options that have to be there. */
+export const flagNames = { model: "--model", outputDir: "--output-dir" };
 
 interface Display {
   readonly quiet?: boolean | undefined;

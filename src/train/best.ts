@@ -16,7 +16,8 @@ export interface BestState {
   readonly sinceBest: number;
 }
 
-const lowerIsBetter: ReadonlySet<string> = new Set(["loss", "perplexity"]);
+/** The metrics of which less is better. */
+export const lowerIsBetter: ReadonlySet<string> = new Set(["loss", "perplexity"]);
 
 /**
  * The state after an evaluation. It is the best when its metric is better than that of every one before: lower for

@@ -1,5 +1,6 @@
 // Recipes by name: options that belong together, and the values that a sweep tries.
 
+import { glueTaskNamed } from "../data/glue/tasks.ts";
 import { OptionError } from "../errors.ts";
 import type { TrainConfig } from "./config/options.ts";
 import type { Grid } from "./sweep/grid.ts";
@@ -51,15 +52,15 @@ const epochsOf: Readonly<Record<string, number>> = {
  * A preset by its name. Its epochs are those of the GLUE task: 3 for the large ones, 20 for the small; without a task
  * it has none, and a run has the default or what is given besides.
  *
- * @param glue the name of a task as GLUE writes it
- * @throws {OptionError} when there is no such preset
+ * @param glue the name of a task, in any of its spellings
+ * @throws {OptionError} when there is no such preset or task
  */
 export function presetOf(name: string, glue?: string): Preset {
   const preset = Object.hasOwn(recipes, name) ? recipes[name] : undefined;
   if (preset === undefined) {
     throw new OptionError(`the preset is ${JSON.stringify(name)}, it can be ${presetNames.join(" or ")}`);
   }
-  const epochs = glue === undefined ? undefined : epochsOf[glue];
+  const epochs = glue === undefined ? undefined : epochsOf[glueTaskNamed(glue).name];
   return { ...preset, options: { ...preset.options, ...(epochs !== undefined && { epochs }) } };
 }
 

@@ -11,8 +11,8 @@ import { absolutePaths } from "./paths.ts";
 import { readPartialConfig } from "./read.ts";
 import { configName } from "./write.ts";
 
-// They change neither the weights nor the metrics.
-const changeable: readonly (keyof TrainConfig)[] = [
+/** What may be another when a run goes on: it changes neither the weights nor the metrics. */
+export const changeable: readonly (keyof TrainConfig)[] = [
   ...["activations", "memoryBudget", "tokenCache"] as const,
   ...["saveSteps", "keepCheckpoints", "logSteps", "tensorboard"] as const,
 ];

@@ -8,7 +8,7 @@ import type { TrainConfig } from "../config/options.ts";
 // What runs are compared by has to be the same in all.
 const notVaried = [
   ...["dev", "test", "dataset", "datasetRevision", "devSplit", "testSplit"] as const,
-  ...["glue", "glueDir", "columns", "task", "outputDir"] as const,
+  ...["glue", "glueDir", "columns", "task", "bestMetric", "outputDir"] as const,
 ];
 
 type Varied = Exclude<keyof TrainConfig, typeof notVaried[number]>;

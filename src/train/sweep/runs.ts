@@ -25,6 +25,8 @@ export interface SweepRun {
 /** What of a run's result a sweep keeps; all of it is in the run's folder. */
 export interface RunResult {
   readonly dev: Metrics | null;
+  /** Of GLUE's MNLI. */
+  readonly devMismatched: Metrics | null;
   readonly test: Metrics | null;
   readonly steps: number;
   readonly seconds: number;
@@ -41,14 +43,24 @@ export function runOf(options: Combination, outputDir: string): SweepRun {
   return { name, options, state, error: null, result };
 }
 
+/** All metrics of a run, with the part of the data before their names: `dev accuracy`. */
+export function measured({ dev, devMismatched, test }: RunResult): Metrics {
+  const entries = Object.entries({ dev, devMismatched, test }).flatMap(([part, metrics]) =>
+    Object.entries(metrics ?? {}).map(([name, value]) => [`${part} ${name}`, value] as const)
+  );
+  return Object.fromEntries(entries);
+}
+
 const largestRecord = 2 ** 24;
 
 function readResult(folder: string): RunResult | null {
   const path = join(folder, trainingRecordName);
   if (!exists(path)) return null;
   try {
-    const { target, result: { dev, test, steps, seconds, peakBytes } } = JSON.parse(readTextUpTo(largestRecord, path));
-    return { dev: numbersOf(dev), test: numbersOf(test), steps, seconds, peakBytes, target };
+    const { target, result: { dev, devMismatched, test, ...others } } = JSON.parse(readTextUpTo(largestRecord, path));
+    const { steps, seconds, peakBytes } = others;
+    const parts = { dev: numbersOf(dev), devMismatched: numbersOf(devMismatched), test: numbersOf(test) };
+    return { ...parts, steps, seconds, peakBytes, target };
   } catch (cause) {
     throw new CheckpointError(`${path} is damaged (${(cause as Error).message}): remove ${folder} to run it again`, {
       cause,

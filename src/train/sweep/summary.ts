@@ -1,10 +1,11 @@
 // What a sweep found: each metric over the seeds, and the best combination of the other options.
 
+import { glueTaskNamed } from "../../data/glue/tasks.ts";
 import { type Spread, spread } from "../../metrics/spread.ts";
-import type { Target } from "../../models/classifier.ts";
-import type { Metrics } from "../evaluate.ts";
+import { lowerIsBetter } from "../best.ts";
+import type { TrainConfig } from "../config/options.ts";
 import { type Combination, combinationName } from "./grid.ts";
-import type { SweepRun } from "./runs.ts";
+import { measured, type RunResult, type SweepRun } from "./runs.ts";
 
 /** The runs that differ in the seed alone. */
 export interface SweepSummary {
@@ -13,28 +14,38 @@ export interface SweepSummary {
   /** The number of its runs, and of those that are done: the metrics are over these. */
   readonly runs: number;
   readonly done: number;
-  readonly dev: Readonly<Record<string, Spread>>;
-  readonly test: Readonly<Record<string, Spread>>;
-  /** Whether it is the best by the metrics in question on the dev table. */
+  /** With the part of the data before their names: `dev accuracy`. */
+  readonly metrics: Readonly<Record<string, Spread>>;
+  /** Whether no other is better. */
   readonly isBest: boolean;
 }
 
-/** The metrics that are asked for by default, of a task that is none of GLUE's. */
-export function metricsOf(target: Target): readonly string[] {
+/**
+ * The metrics by whose mean combinations are compared: `bestMetric` where it is given, else those that GLUE reports of
+ * the task (of MNLI on both dev tables), else accuracy, perplexity, or both correlations of a regression.
+ */
+export function decidingMetrics({ bestMetric, glue }: TrainConfig, { target, devMismatched }: RunResult): string[] {
+  if (bestMetric !== undefined) return [`dev ${bestMetric}`];
+  if (glue === undefined) return defaultMetrics(target).map((name) => `dev ${name}`);
+  const parts = devMismatched === null ? ["dev"] : ["dev", "devMismatched"];
+  return parts.flatMap((part) => glueTaskNamed(glue).metrics.map((name) => `${part} ${name}`));
+}
+
+function defaultMetrics(target: RunResult["target"]): string[] {
   if (target === "nextToken") return ["perplexity"];
   return target === "regression" ? ["pearson", "spearman"] : ["accuracy"];
 }
 
 /**
- * Summarizes runs over their seeds. The best combination is the one with the best mean of `metrics`, on the dev table
- * and over its seeds; one of which a run is missing or has no such number cannot be it.
+ * Summarizes runs over their seeds. The best combination is the one with the best mean of the deciding metrics over its
+ * seeds; one of which a run is missing or has no such number cannot be it.
  *
- * @param metrics those that decide; less is better of `loss` and `perplexity`
+ * @param deciding the names of metrics; less is better of `loss` and `perplexity`
  */
-export function summarize(runs: readonly SweepRun[], metrics: readonly string[]): SweepSummary[] {
+export function summarize(runs: readonly SweepRun[], deciding: readonly string[]): SweepSummary[] {
   const groups = Map.groupBy(runs, ({ options }) => combinationName(withoutSeed(options)));
   const summaries = [...groups.values()].map(summaryOf);
-  const scores = summaries.map((summary) => scoreOf(summary, metrics));
+  const scores = summaries.map((summary) => scoreOf(summary, deciding));
   const best = Math.max(...scores);
   return summaries.map((summary, index) => ({ ...summary, isBest: best > -Infinity && scores[index] === best }));
 }
@@ -44,31 +55,24 @@ function withoutSeed({ seed: _, ...others }: Combination): Combination {
 }
 
 function summaryOf(runs: readonly SweepRun[]): Omit<SweepSummary, "isBest"> {
-  const results = runs.flatMap(({ result }) => result ?? []);
+  const results = runs.flatMap(({ result }) => result === null ? [] : [measured(result)]);
+  const names = [...new Set(results.flatMap((metrics) => Object.keys(metrics)))];
+  const values = (name: string): number[] => results.flatMap((metrics) => metrics[name] ?? []);
   return {
     options: withoutSeed(runs[0]?.options ?? {}),
     runs: runs.length,
     done: results.length,
-    dev: spreads(results.map(({ dev }) => dev)),
-    test: spreads(results.map(({ test }) => test)),
+    metrics: Object.fromEntries(names.map((name) => [name, spread(values(name))])),
   };
 }
 
-function spreads(results: readonly (Metrics | null)[]): Record<string, Spread> {
-  const measured = results.filter((metrics) => metrics !== null);
-  const names = [...new Set(measured.flatMap((metrics) => Object.keys(metrics)))];
-  return Object.fromEntries(
-    names.map((name) => [name, spread(measured.flatMap((metrics) => metrics[name] ?? []))]),
-  );
-}
-
 // More is better.
-function scoreOf({ runs, done, dev }: Omit<SweepSummary, "isBest">, metrics: readonly string[]): number {
+function scoreOf({ runs, done, metrics }: Omit<SweepSummary, "isBest">, deciding: readonly string[]): number {
   if (done < runs) return -Infinity;
-  const { mean } = spread(metrics.map((name) => (isLowerBetter(name) ? -1 : 1) * (dev[name]?.mean ?? NaN)));
+  const signed = deciding.map((name) => {
+    const isLower = lowerIsBetter.has(name.slice(name.indexOf(" ") + 1));
+    return (isLower ? -1 : 1) * (metrics[name]?.mean ?? NaN);
+  });
+  const { mean } = spread(signed);
   return Number.isNaN(mean) ? -Infinity : mean;
-}
-
-function isLowerBetter(metric: string): boolean {
-  return metric === "loss" || metric === "perplexity";
 }

@@ -2,22 +2,22 @@
 
 import { join } from "node:path";
 import { OptionError } from "../../errors.ts";
+import { initialize } from "../../native/load.ts";
 import { faultOf } from "../../options/check.ts";
 import { requireComplete } from "../config/layers.ts";
 import { runOptions, type TrainConfig } from "../config/options.ts";
 import { absolutePaths } from "../config/paths.ts";
 import { resolve } from "../config/resolve.ts";
-import { absoluteGrid } from "./layers.ts";
-import { initialize } from "../../native/load.ts";
 import { fineTune, type FineTuneEvent, type FineTuneOptions } from "../fine_tune.ts";
 import { type Versions, versions } from "../training_record.ts";
 import { checkGrid, type Combination, combinations, type Grid } from "./grid.ts";
+import { absoluteGrid } from "./layers.ts";
 import { runOf, type SweepRun } from "./runs.ts";
-import { metricsOf, summarize, type SweepSummary } from "./summary.ts";
+import { decidingMetrics, summarize, type SweepSummary } from "./summary.ts";
 import { checkSweepFolder, lockSweepFolder, type SweepIdentity, writeSweepFile } from "./sweep_folder.ts";
 
 /** What a sweep varies, and what its runs share: the options of {@linkcode fineTune}. */
-export interface SweepOptions extends Omit<FineTuneOptions, "model" | "onEvent"> {
+export interface SweepOptions extends Omit<FineTuneOptions, "model" | "resume" | "onEvent"> {
   /** As {@linkcode fineTune} has it, unless it varies. */
   readonly model?: string | undefined;
   readonly grid: Grid;
@@ -44,8 +44,8 @@ export interface SweepResult extends SweepIdentity {
   readonly versions: Versions;
   /** When it was written: ISO 8601. */
   readonly date: string;
-  /** By which metrics on the dev table the best combination is chosen; null as long as no run is done. */
-  readonly metrics: readonly string[] | null;
+  /** The metrics by whose mean the best combination is chosen; none as long as no run is done. */
+  readonly deciding: readonly string[];
   readonly runs: readonly SweepRun[];
   readonly summary: readonly SweepSummary[];
 }
@@ -141,12 +141,12 @@ function identityOf(options: SweepOptions): SweepIdentity {
 }
 
 function resultOf(options: SweepOptions, runs: readonly SweepRun[]): SweepResult {
-  const target = runs.find(({ result }) => result !== null)?.result?.target;
-  const metrics = target === undefined ? null : metricsOf(target);
+  const result = runs.find(({ state }) => state === "done")?.result;
+  const deciding = result ? decidingMetrics(sharedOptions(options), result) : [];
   return {
     ...{ versions: versions(), date: new Date().toISOString() },
     ...identityOf(options),
-    ...{ metrics, runs, summary: summarize(runs, metrics ?? []) },
+    ...{ deciding, runs, summary: summarize(runs, deciding) },
   };
 }
 

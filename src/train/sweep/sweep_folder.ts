@@ -3,7 +3,8 @@
 import { join } from "node:path";
 import { CheckpointError, OptionError } from "../../errors.ts";
 import { isObject, readTextUpTo } from "../../files/json_text.ts";
-import { checkOutputFolder, writeText } from "../../files/output_folder.ts";
+import { checkOutputFolder, removePartial, writeIntoFolder, writeText } from "../../files/output_folder.ts";
+import { changeable } from "../config/resume.ts";
 import { combinationName, combinations, type Grid, shown } from "./grid.ts";
 
 /** The name of the file in a sweep's folder. */
@@ -26,7 +27,7 @@ export interface SweepIdentity {
 export function checkSweepFolder(folder: string, sweep: SweepIdentity): void {
   const names = namesIn(folder);
   if (names === null) return checkOutputFolder(folder);
-  if (names.length === 0 || (names.length === 1 && names[0] === lockName)) return;
+  if (names.every((name) => name.startsWith("."))) return;
   if (!names.includes(sweepFileName)) {
     throw new CheckpointError(`${folder} exists already and holds no sweep: choose another output folder`);
   }
@@ -50,7 +51,10 @@ export function lockSweepFolder(folder: string): Disposable {
   try {
     Deno.mkdirSync(folder, { recursive: true });
     lock = Deno.openSync(join(folder, lockName), { write: true, create: true });
-    if (lock.tryLockSync(true)) return lock;
+    if (lock.tryLockSync(true)) {
+      removePartial(folder);
+      return lock;
+    }
   } catch (cause) {
     lock?.close();
     throw new CheckpointError(`${folder} cannot be written (${(cause as Error).message})`, { cause });
@@ -61,14 +65,8 @@ export function lockSweepFolder(folder: string): Disposable {
 
 /** Writes sweep.json, whole or not at all. Throws {@linkcode CheckpointError} when it cannot be written. */
 export function writeSweepFile(folder: string, content: SweepIdentity): void {
-  const path = join(folder, sweepFileName);
-  const partial = `${path}.${crypto.randomUUID().slice(0, 8)}.partial`;
-  try {
-    writeText(partial, JSON.stringify(content, null, 2) + "\n");
-    Deno.renameSync(partial, path);
-  } catch (cause) {
-    throw new CheckpointError(`${path} cannot be written (${(cause as Error).message})`, { cause });
-  }
+  const text = JSON.stringify(content, null, 2) + "\n";
+  writeIntoFolder(folder, sweepFileName, (temporary) => writeText(join(temporary, sweepFileName), text));
 }
 
 function namesIn(folder: string): string[] | null {
@@ -94,7 +92,8 @@ function readIdentity(path: string): SweepIdentity {
 
 function differenceOf(stored: SweepIdentity, given: SweepIdentity): string | null {
   const now: SweepIdentity = JSON.parse(JSON.stringify(given));
-  for (const name of new Set([...Object.keys(stored.options), ...Object.keys(now.options)])) {
+  const names = new Set([...Object.keys(stored.options), ...Object.keys(now.options)]);
+  for (const name of names.difference(new Set<string>(changeable))) {
     const [before, after] = [stored.options[name], now.options[name]];
     if (canonical(before) !== canonical(after)) return `${name} is ${described(before)} and not ${described(after)}`;
   }

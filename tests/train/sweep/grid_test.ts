@@ -59,6 +59,7 @@ Deno.test("the paper's recipes: epochs by GLUE's task, learning rates in the gri
     assert.deepEqual(presetOf("paper", task).options, { ...recipe, epochs: passes });
     assert.deepEqual(presetOf("paper", task).grid, { learningRate: [5e-5, 3e-5, 2e-5, 1e-5] });
   }
+  assert.deepEqual(presetOf("paper", "sst2"), presetOf("paper", "SST-2"));
   assert.deepEqual(presetOptions("paper"), { ...recipe, learningRate: 5e-5 });
   assert.deepEqual(presetNames, ["paper", "paper-full"]);
   for (const name of ["papre", "toString", ""]) {

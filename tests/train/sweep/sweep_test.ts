@@ -63,11 +63,31 @@ Deno.test("each run is what fineTune makes alone; another call finds all done", 
   assert.deepEqual(result.runs[3]?.result?.dev, alone.dev);
   const file = JSON.parse(Deno.readTextFileSync(at("whole/sweep.json")));
   assert.deepEqual(file, JSON.parse(JSON.stringify(result)));
-  assert.deepEqual([file.metrics, file.summary.length, file.options.k, file.grid.seed], [["accuracy"], 2, 4, [1, 2]]);
+  assert.deepEqual([file.deciding, file.summary.length, file.options.k, file.grid.seed], [["dev accuracy"], 2, 4, [
+    1,
+    2,
+  ]]);
 
   const again = await swept(options("whole"));
   assert.deepEqual(again.told, [1, 2, 3, 4].map((n) => `${n}/4 skip done`));
   assert.deepEqual({ ...again.result, date: "" }, { ...result, date: "" });
+});
+
+Deno.test("stopped within a run, the next call goes on there and ends with the same bits", async () => {
+  const controller = new AbortController();
+  const stop = ({ type }: SweepEvent): void => {
+    if (type === "step" && ++steps === 5) controller.abort();
+  };
+  let steps = 0;
+  const stopped = await swept(options("stopped", { signal: controller.signal, onEvent: stop }));
+  assert.deepEqual(stopped.told, ["1/4 start to do", "1/4 end done", "2/4 start to do", "2/4 end begun"]);
+  assert.deepEqual(stopped.result.runs.map(({ state }) => state), ["done", "begun", "to do", "to do"]);
+  const seen: number[] = [];
+  const note = (event: SweepEvent): void => void (event.type === "step" && seen.push(event.step));
+  const { told, result } = await swept(options("stopped", { onEvent: note }));
+  assert.deepEqual(told.slice(0, 3), ["1/4 skip done", "2/4 start begun", "2/4 end done"]);
+  assert.deepEqual(seen.slice(0, 2), [3, 1]);
+  for (const { name } of result.runs) assert.deepEqual(bytes(`stopped/${name}`), bytes(`whole/${name}`), name);
 });
 
 Deno.test("a run that fails is recorded and the others run; the next call tries it again", async () => {
@@ -106,7 +126,7 @@ Deno.test("what cannot be is refused before the first run, and nothing is made",
     [
       { grid: { learningRat: [1e-3] } as Grid },
       "OptionError",
-      /there is no option learningRat: did you mean learningRate/,
+      /there is no option "learningRat": did you mean learningRate/,
     ],
     [{ model: undefined }, "OptionError", /there is no model to fine-tune/],
     [{ grid: { k: [4, 8] } }, "OptionError", /^k is 4 and in the grid as well/],
