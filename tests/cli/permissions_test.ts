@@ -116,7 +116,7 @@ Deno.test("the examples on what is here run with these permissions, and print re
     await run(["train"], example("train"), data, facts);
     Deno.writeTextFileSync(at("mine.yaml"), "model: minilm\nk: 4\n");
     const print = ["train", "--config", "mine.yaml", "--print-config"];
-    const { stdout } = await run(["from YAML"], print, { CONFIG: "mine.yaml" }, /^\{[^]*\}\n$/);
+    const { stdout } = await run(["from YAML"], print, { CONFIG: "mine.yaml,minilm" }, /^\{[^]*\}\n$/);
     assert.equal(JSON.parse(stdout).k, 4);
   });
 
@@ -126,6 +126,38 @@ Deno.test("the examples on what is here run with these permissions, and print re
     assert.equal(JSON.parse(stdout).examples, 12);
     const lines = /^(\{"label":"(ham|spam)","score":0\.\d+\}\n){2}$/;
     await run(["predict"], example("predict", 1), mine, lines, { stdin: "good film\nbad film\n" });
+  });
+
+  await test.step("a program of one's own", async () => {
+    const library = JSON.stringify(new URL("../../mod.ts", import.meta.url).href);
+    Deno.writeTextFileSync(
+      at("program.ts"),
+      `import { initialize, loadPredictor } from ${library};
+       await initialize();
+       using predictor = await loadPredictor("out/mine");
+       console.log(JSON.stringify(await predictor.predict(["good film"])));`,
+    );
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "--quiet",
+        "--no-check",
+        "--no-prompt",
+        ...place.flags(["predict"], { MODEL: "out/mine" }),
+        "program.ts",
+      ],
+      cwd: place.path,
+      env: { OMP_NUM_THREADS: "1", NO_COLOR: "1" },
+    }).output();
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
+    assert.match(new TextDecoder().decode(stdout), /"label":"(ham|spam)"/);
+  });
+
+  await test.step("report", async () => {
+    const places = { RUNS: "out/mine", PAGE: "report.html" };
+    await run(["report"], [...example("report", 1).slice(0, 2)], places, /^report\.html\n$/);
+    const line = /Deno does not allow read access to "out\/mine.*": start it with --allow-read=out\/mine/;
+    await fail(example("report", 1), 1, line, { permissions: [], cwd: place.path });
   });
 
   await test.step("sweep", async () => {
