@@ -12,7 +12,7 @@ const misused = 2;
 /** Every exit code and what it means, as the help lists them. */
 export const exitCodes: readonly (readonly [code: number, meaning: string])[] = [
   [0, "it is done"],
-  [failed, "it failed, or doctor found something missing"],
+  [failed, "it failed, or a run of a sweep did, or doctor found something missing"],
   [misused, "the command line cannot be understood, or an option has a value that cannot be"],
   [130, "Ctrl-C (SIGINT) stopped it"],
   [143, "SIGTERM stopped it"],
