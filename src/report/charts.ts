@@ -67,7 +67,7 @@ function stepCharts(runs: readonly Run[]): Chart[] {
   const mebibytes = (points: readonly Point[] = []): Point[] => points.map(([step, bytes]) => [step, bytes / 2 ** 20]);
   return [
     {
-      ...{ title: "Memory", subtitle: "MiB in tensors after a step; dashed: the most so far", format: ",.0f" },
+      ...{ title: "Memory", subtitle: "MiB in tensors after a step; dashed: the most so far", format: ",.5~r" },
       lines: [
         ...curves(runs, ({ curves: { liveBytes } }) => mebibytes(liveBytes)),
         ...curves(runs, ({ curves: { peakBytes } }) => mebibytes(peakBytes), "dashed"),
@@ -83,7 +83,7 @@ function stepCharts(runs: readonly Run[]): Chart[] {
       lines: noisyCurves(runs, ({ curves: { gradientNorm } }) => gradientNorm),
     },
     {
-      ...{ title: "Speed", subtitle: `tokens per second; ${smoothedOver}`, format: ",.0f", startsAtZero: true },
+      ...{ title: "Speed", subtitle: `tokens per second; ${smoothedOver}`, format: ",.5~r", startsAtZero: true },
       lines: noisyCurves(runs, ({ curves: { tokensPerSecond } }) => tokensPerSecond),
     },
   ];
