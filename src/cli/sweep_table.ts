@@ -11,7 +11,7 @@ export function sweepTable(sweep: SweepResult): string {
   const hasSeeds = sweep.summary.some(({ runs }) => runs > 1);
   const failed = sweep.runs.filter(({ state }) => state === "failed");
   return [
-    ...runTable(sweep, !hasSeeds),
+    ...runTable(sweep, !hasSeeds && hasBest(sweep)),
     ...(hasSeeds ? ["", ...summaryTable(sweep)] : []),
     ...(hasBest(sweep) ? ["", `best by: ${bestBy(sweep)}`] : []),
     ...(failed.length > 0 ? ["", ...failed.map(({ name, error }) => `${name} failed: ${error}`)] : []),

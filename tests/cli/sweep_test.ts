@@ -46,22 +46,22 @@ Deno.test("the runs are listed, run, and put into a table; what failed is said, 
 });
 
 Deno.test("Ctrl-C stops the run at hand, and the same command goes on", async () => {
-  const args = sweepArgs("stopped", "--grid", "learning-rate=1e-3", "--grid", "seed=1,2", "--max-steps", "30");
+  const args = sweepArgs("stopped", "--grid", "learning-rate=1e-3", "--max-steps", "150");
   const child = spawnCli(args);
   const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
   let said = "";
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    const isFirst = !/seed=2[^]*step 1\//.test(said);
+    const hasBegun = said.includes("step 1/");
     said += part.value;
-    if (isFirst && /seed=2[^]*step 1\//.test(said)) child.kill("SIGINT");
+    if (!hasBegun && said.includes("step 1/")) child.kill("SIGINT");
   }
   assert.equal((await child.status).code, 130, said);
   assert.equal(await new Response(child.stdout).text(), "");
-  assert.match(said, /\nfewtune: interrupted with 1 of 2 runs to go: the same command goes on\n$/);
+  assert.match(said, /\nfewtune: interrupted with 1 of 1 runs to go: the same command goes on\n$/);
   const { code, stdout, stderr } = await runCli(args);
   assert.equal(code, 0, stderr);
-  assert.match(stderr, /^run 1 of 2, learningRate=0\.001,seed=1: was done before\nrun 2 of 2, [^\n]*: goes on\n/);
-  assert.match(stdout, /^learningRate=0\.001,seed=2.* 30 +\d+\.\d +done$/m);
+  assert.match(stderr, /^run 1 of 1, learningRate=0\.001: goes on\n[^]*going on after step \d+\n/);
+  assert.match(stdout, /^learningRate=0\.001 .* 150 +\d+\.\d +done$/m);
 });
 
 Deno.test("flags that cannot be are refused in one line", async () => {
