@@ -23,7 +23,7 @@ import { showTrainingProgress } from "./training_progress.ts";
 export function profileCommand(): CommandUnknownOpts {
   const command = new Command("profile")
     .description("take one training step apart: the time and memory of its phases")
-    .option("--config <name>", `random weights: ${Object.keys(modelConfigs).join(", ")}, or a config.json`)
+    .option("--config <config>", `random weights: ${Object.keys(modelConfigs).join(", ")}, or a config.json`)
     .option("--model <dir>", "or a checkpoint: config.json and model.safetensors")
     .option(
       "--max-length <tokens>",

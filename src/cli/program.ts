@@ -5,12 +5,14 @@ import type { Runtime } from "../native/diagnose.ts";
 import { initialize, openCudaHalf } from "../native/load.ts";
 import { cudaDeviceCount, threads } from "../torch/device.ts";
 import { version } from "../version.ts";
+import { completionCommand } from "./completion.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
 import { exportCommand } from "./export.ts";
 import { report } from "./exit_codes.ts";
-import { write } from "./output.ts";
+import { completeHelp } from "./help.ts";
+import { explained } from "./mistakes.ts";
 import { predictCommand } from "./predict.ts";
 import { profileCommand } from "./profile.ts";
 import { pullCommand } from "./pull.ts";
@@ -23,22 +25,27 @@ import { trainCommand } from "./train.ts";
 /** Runs the program and returns its exit code. Throws nothing: what goes wrong is one line on standard error. */
 export async function runProgram(args: readonly string[]): Promise<number> {
   let isVerbose = false;
-  const program = makeProgram(() => isVerbose = true);
+  const program = makeProgram();
+  const typed = withHelpFirst(program, args);
+  for (const command of [program, ...program.commands]) {
+    command.on("option:verbose", () => isVerbose = true);
+    command.exitOverride((error) => {
+      throw explained(error, command, typed);
+    });
+  }
   try {
-    await program.parseAsync(args, { from: "user" });
+    await program.parseAsync(typed, { from: "user" });
     return Deno.exitCode;
   } catch (error) {
     return report(error, isVerbose);
   }
 }
 
-function makeProgram(onVerbose: () => void): CommandUnknownOpts {
-  const program = new Command("fewtune")
+/** The program with all of its commands. */
+export function makeProgram(): CommandUnknownOpts {
+  const program: CommandUnknownOpts = new Command("fewtune")
     .description("Fine-tunes transformers in little memory.")
-    .version(version)
-    .exitOverride()
-    .configureOutput({ writeOut: write, outputError: () => {} })
-    .addHelpText("after", examples);
+    .version(version);
   const commands = [
     setupCommand(),
     doctorCommand(loadRuntime),
@@ -52,20 +59,22 @@ function makeProgram(onVerbose: () => void): CommandUnknownOpts {
     reportCommand(),
     pullCommand(),
     pushCommand(),
+    completionCommand(() => program),
   ];
-  for (const command of commands) {
-    command.option("--verbose", "when it fails, show where").on("option:verbose", onVerbose);
-    program.addCommand(command.copyInheritedSettings(program));
-  }
+  for (const command of commands) program.addCommand(command);
+  for (const command of [program, ...commands]) command.option("--verbose", "when it fails, show where");
+  completeHelp(program);
   return program;
 }
 
-const examples = `
-Examples:
-  fewtune train --model minilm --train mails.csv --dev more.csv --output-dir out/mine
-  fewtune predict --model out/mine "You have won a prize"
-  fewtune profile --config bert-base --activations recompute
-  fewtune train --help`;
+// `fewtune train help` is `fewtune help train`; and help on a command that there is not is a misspelt command.
+function withHelpFirst(program: CommandUnknownOpts, args: readonly string[]): readonly string[] {
+  const isCommand = (name: string | undefined): boolean => program.commands.some((each) => each.name() === name);
+  const [first, second] = args;
+  if (args.length !== 2) return args;
+  if (second === "help" && isCommand(first)) return ["help", first ?? ""];
+  return first === "help" && second !== "help" && !isCommand(second) ? [second ?? ""] : args;
+}
 
 async function loadRuntime(): Promise<Runtime> {
   await initialize();

@@ -1,6 +1,7 @@
 // Shows set-up steps on standard error: a spinner on a terminal, plain lines elsewhere.
 
 import type { SetupEvent } from "../native/progress.ts";
+import { isRewritable } from "./terminal.ts";
 
 /** Shows the events it is given until it is disposed. */
 export interface SetupProgress extends Disposable {
@@ -9,7 +10,7 @@ export interface SetupProgress extends Disposable {
 
 /** Starts showing set-up steps on standard error. */
 export function showSetupProgress(): SetupProgress {
-  return Deno.stderr.isTerminal() ? spinner() : plainLines();
+  return isRewritable(Deno.stderr) ? spinner() : plainLines();
 }
 
 function plainLines(): SetupProgress {

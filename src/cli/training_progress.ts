@@ -4,6 +4,7 @@ import type { DownloadEvent, UploadEvent } from "../hub/options.ts";
 import type { EvaluationEvent, StepEvent } from "../train/events.ts";
 import type { FineTuneEvent, ProgressEvent } from "../train/fine_tune.ts";
 import { bar, StepLine } from "./progress_bar.ts";
+import { isRewritable } from "./terminal.ts";
 
 /** Shows the events that it is given until it is disposed. */
 export interface TrainingProgress extends Disposable {
@@ -15,7 +16,7 @@ export interface TrainingProgress extends Disposable {
 /** Starts to show a run; when quiet, nothing is shown. */
 export function showTrainingProgress(quiet: boolean): TrainingProgress {
   if (quiet) return { onEvent: () => {}, note: () => {}, [Symbol.dispose]: () => {} };
-  const line = Deno.stderr.isTerminal() ? changingLine() : plainLines();
+  const line = isRewritable(Deno.stderr) ? changingLine() : plainLines();
   const steps = stepTexts();
   const onEvent = (event: FineTuneEvent | UploadEvent): void => {
     if (event.type === "notice") line.note(event.message);

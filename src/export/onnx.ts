@@ -11,7 +11,7 @@ import { checkOutputFolder, writeFolder, writeText } from "../files/output_folde
 import { saveClassifier } from "../models/save.ts";
 import { standardConfig } from "../models/saved_config.ts";
 import { completeTokenizer, copyTokenizer } from "../models/tokenizer_files.ts";
-import { runIfPresent } from "../native/command.ts";
+import { requireRunnable, runIfPresent } from "../native/command.ts";
 import { parameterBytes } from "../nn/module.ts";
 import script from "./to_onnx.py" with { type: "text" };
 
@@ -82,6 +82,7 @@ async function runScript(python: string, folder: string, file: string): Promise<
   writeText(path, script);
   const finished = await runIfPresent(python, [path, join(folder, "model"), file], { timeout: 60 * minutes });
   if (finished === null) {
+    await requireRunnable(python);
     throw new SetupError(`${python} cannot be started: name a Python by --python or FEWTUNE_PYTHON`);
   }
   const { code, lines, timedOut } = finished;

@@ -2,6 +2,7 @@
 
 import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError, FewtuneError } from "../errors.ts";
+import { exists } from "./presence.ts";
 import { reasonOf } from "./shown.ts";
 
 /**
@@ -123,15 +124,6 @@ export function writeText(path: string, text: string): void {
 
 function refuseExisting(folder: string): void {
   if (exists(folder)) throw new CheckpointError(`${folder} exists already: choose another output folder, or remove it`);
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function makeFolder(temporary: string, folder: string): void {

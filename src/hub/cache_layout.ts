@@ -74,7 +74,7 @@ export class CachedRepository {
     await this.#writing(async () => {
       await Deno.mkdir(dirname(pointer), { recursive: true });
       const temporary = join(dirname(pointer), `.${crypto.randomUUID().slice(0, 8)}.link`);
-      await Deno.symlink(relative(dirname(pointer), this.blob(tag)), temporary);
+      await nameAlso(this.blob(tag), temporary);
       await Deno.rename(temporary, pointer);
     });
   }
@@ -149,4 +149,14 @@ function explained(error: unknown, folder: string): unknown {
       cause: error,
     },
   );
+}
+
+// Deno makes symbolic links only for who may read and write everywhere; a second name for the file serves as well.
+async function nameAlso(content: string, path: string): Promise<void> {
+  try {
+    await Deno.symlink(relative(dirname(path), content), path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    await Deno.link(content, path);
+  }
 }

@@ -15,6 +15,8 @@ export interface BuildOptions {
   readonly onProgress?: OnProgress;
   /** The folder of its sources, a URL that ends in `/`; the one beside this module unless given. */
   readonly sources?: URL;
+  /** Ends the build, which then throws the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const compileTimeout = 900;
@@ -44,14 +46,15 @@ export async function shimPath(libtorch: LibTorch, options: BuildOptions = {}): 
  * Needs what {@link shimPath} needs, `--allow-read` and `--allow-write` of the cache, and `--allow-run=g++` (or what
  * `CXX` names) when it is not built yet.
  *
- * @throws SetupError when the sources cannot be read, without a compiler, when it fails, or after 15 minutes.
+ * @throws SetupError when the sources cannot be read, without a compiler, when it fails, or after 15 minutes; and the
+ * signal's reason when it stopped the build.
  */
 export async function buildShim(libtorch: LibTorch, options: BuildOptions = {}): Promise<string> {
   const sources = await readShimSources(options.sources);
   const path = pathFor(libtorch, sources);
   if (await isFile(path)) return path;
   await asStep(`building the shim for LibTorch ${libtorch.version}`, options.onProgress, async (report) => {
-    const build = (folder: string): Promise<void> => compileAndLink(libtorch, sources, folder, report);
+    const build = (folder: string): Promise<void> => compileAndLink(libtorch, sources, folder, report, options.signal);
     await makeOnce(dirname(path), build, () => report("waiting for another process that builds it"));
   });
   return path;
@@ -84,28 +87,31 @@ async function compileAndLink(
   sources: SourceTexts,
   folder: string,
   report: (detail: string) => void,
+  stopped?: AbortSignal,
 ): Promise<void> {
   for (const [name, text] of sources) await Deno.writeTextFile(join(folder, name), text);
   const units = [...sources.keys()].filter((name) => name.endsWith(".cpp"));
   let finished = 0;
-  await inParallel(units, async (unit, signal) => {
+  await inParallel(units, stopped, async (unit, signal) => {
     await compile([...compileFlags(libtorch), "-c", unit, "-o", `${unit}.o`], folder, libtorch, signal);
     report(`${unit} (${++finished} of ${units.length})`);
   });
   const objects = units.map((unit) => `${unit}.o`);
-  await compile(["-shared", ...objects, ...linkFlags(libtorch), "-o", "libfewtune.so"], folder, libtorch);
+  await compile(["-shared", ...objects, ...linkFlags(libtorch), "-o", "libfewtune.so"], folder, libtorch, stopped);
   await Promise.all(objects.map((object) => Deno.remove(join(folder, object))));
 }
 
 async function inParallel(
   names: readonly string[],
+  stopped: AbortSignal | undefined,
   work: (name: string, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const waiting = [...names];
   const stop = new AbortController();
+  const signal = stopped ? AbortSignal.any([stop.signal, stopped]) : stop.signal;
   const worker = async (): Promise<void> => {
-    for (let name = waiting.shift(); name !== undefined && !stop.signal.aborted; name = waiting.shift()) {
-      await work(name, stop.signal);
+    for (let name = waiting.shift(); name !== undefined && !signal.aborted; name = waiting.shift()) {
+      await work(name, signal);
     }
   };
   const workers = Array.from({ length: navigator.hardwareConcurrency }, () => {
@@ -114,7 +120,7 @@ async function inParallel(
     });
   });
   await Promise.all(workers);
-  stop.signal.throwIfAborted();
+  signal.throwIfAborted();
 }
 
 async function compile(args: string[], folder: string, libtorch: LibTorch, signal?: AbortSignal): Promise<void> {
@@ -130,6 +136,8 @@ async function compile(args: string[], folder: string, libtorch: LibTorch, signa
   } catch (error) {
     throw error instanceof Deno.errors.NotFound ? noCompiler(program) : error;
   }
+  // Ctrl-C ends the compiler too, perhaps before it is heard of here.
+  if (result.code > 128) await new Promise((done) => setTimeout(done, 100));
   signal?.throwIfAborted();
   if (result.code !== 0 || result.timedOut) throw await compileFailure([program, ...first, ...args], result, libtorch);
 }

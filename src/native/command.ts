@@ -1,5 +1,7 @@
 // Runs another program to its end: its output line by line, and never longer than a given time.
 
+import { SetupError } from "../errors.ts";
+
 /** How a program is run. */
 export interface RunOptions {
   /** Seconds after which the program is ended. */
@@ -66,6 +68,16 @@ export async function runIfPresent(
     if ([NotFound, PermissionDenied, NotCapable].some((kind) => error instanceof kind)) return null;
     throw error;
   }
+}
+
+/**
+ * Tells a program that may not be run from one that is not there: for where {@link runIfPresent} found none.
+ *
+ * @throws SetupError naming the flag that allows it.
+ */
+export async function requireRunnable(program: string): Promise<void> {
+  const { state } = await Deno.permissions.query({ name: "run", command: program });
+  if (state !== "granted") throw new SetupError(`Deno may not start ${program}: add --allow-run=${program}`);
 }
 
 async function endedOrStopped(

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { SetupError } from "../errors.ts";
 import { cacheFolder } from "./cache.ts";
-import { run } from "./command.ts";
+import { requireRunnable, run } from "./command.ts";
 import { nvidiaDriver } from "./cuda.ts";
 import {
   inspectLibTorch,
@@ -97,6 +97,7 @@ async function pythonWithPip(): Promise<Python> {
   const [first] = pythons;
   const { major, minor } = oldestPython;
   if (!first) {
+    await requireRunnable("python3");
     throw new SetupError(
       `neither python3 nor python is on the PATH, and LibTorch is installed with pip: ` +
         `install Python ${major}.${minor} or newer with pip, ${otherwise}`,

@@ -23,6 +23,8 @@ export interface PrepareOptions {
   /** The folder of the shim's sources, a URL that ends in `/`; the one beside this module unless given. */
   readonly sources?: URL;
   readonly onProgress?: OnProgress;
+  /** Ends the building of the shim, which then throws the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What is ready to be loaded. */

@@ -3,6 +3,7 @@
 import { basename, join, resolve } from "node:path";
 import { DataError } from "../errors.ts";
 import { isObject } from "../files/json_text.ts";
+import { isFile } from "../files/presence.ts";
 import { metricsFileName, type MetricsLine, readMetrics } from "../train/log/metrics_file.ts";
 import { trainingRecordName } from "../train/training_record.ts";
 
@@ -82,14 +83,6 @@ function requireMetrics(folder: string): void {
   throw new DataError(
     `${folder} has no ${metricsFileName}: it is not a run's folder, or its first step is still to come`,
   );
-}
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
 }
 
 function progressOf(last: MetricsLine | undefined): string {

@@ -136,7 +136,7 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   const examples = mapParts(tables, (table) => labelledExamples(table, columns, target));
   const folder = await modelFolder(model, { revision, signal, onProgress });
   const tokenizer = await loadTokenizer(folder);
-  await initialize({ device, ...(options.onSetup && { onProgress: options.onSetup }) });
+  await initialize({ device, signal, ...(options.onSetup && { onProgress: options.onSetup }) });
   threads(options.threads);
   using classifier = await loadClassifier(folder, { target, pooling, seed, device, signal, onProgress });
   requireVocabulary(classifier, tokenizer, model);

@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { checkOutputFolder, removePartial, writeFolder, writeIntoFolder, writeText } from "../files/output_folder.ts";
+import { exists } from "../files/presence.ts";
 import { newestCheckpoint } from "./checkpoint.ts";
 import { refuseOtherConfig } from "./config/resume.ts";
 import { configName } from "./config/write.ts";
@@ -116,13 +117,4 @@ function lockFolder(path: string): Deno.FsFile {
 
 function removeIfThere(folder: string): void {
   if (exists(folder)) Deno.removeSync(folder, { recursive: true });
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

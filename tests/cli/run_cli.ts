@@ -16,13 +16,20 @@ export interface Outcome {
 export interface RunOptions {
   readonly stdin?: string;
   readonly env?: Record<string, string>;
+  readonly cwd?: string;
+  /** Standard input stays open: what waits for it never ends. */
+  readonly openStdin?: boolean;
+  /** Deno's flags; `-A` unless given. */
+  readonly permissions?: readonly string[];
 }
 
 /** Starts the tool. */
-export function spawnCli(args: readonly string[], { stdin, env }: RunOptions = {}): Deno.ChildProcess {
+export function spawnCli(args: readonly string[], options: RunOptions = {}): Deno.ChildProcess {
+  const { stdin, env, cwd, openStdin, permissions = ["-A"] } = options;
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "-A", "--no-check", cliPath, ...args],
-    stdin: stdin === undefined ? "null" : "piped",
+    args: ["run", "--quiet", "--no-check", ...permissions, cliPath, ...args],
+    ...(cwd !== undefined && { cwd }),
+    stdin: stdin === undefined && !openStdin ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
     env: { NO_COLOR: "1", OMP_NUM_THREADS: "1", HF_HUB_OFFLINE: "1", ...env },
@@ -38,6 +45,7 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
     await writer.close().catch(() => {});
   }
   const { code, stdout, stderr } = await child.output();
+  if (options.openStdin) await child.stdin.close().catch(() => {});
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }

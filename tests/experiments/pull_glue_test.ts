@@ -6,6 +6,7 @@ import { pullGlue, type PullGlueOptions } from "../../src/experiments/pull_glue.
 import { CheckpointError, DataError, OptionError } from "../../src/errors.ts";
 import { openGlue } from "../../src/train/glue_data.ts";
 import { type HubPlace, hubPlace } from "../hub/support.ts";
+import { permissions } from "../cli/permissions.ts";
 import { fail, succeed } from "../cli/run_cli.ts";
 import { runPython } from "../support/python.ts";
 import { filesUnder, hubEnvironment } from "../support/served_dataset.ts";
@@ -162,7 +163,10 @@ Deno.test("fewtune pull glue", async () => {
   await using at = place();
   const env = hubEnvironment(at.served.hub, at.served.cacheFolder);
   const command = ["pull", "glue", "--output-dir", `${at.folder}/glue`, "--tasks", "stsb,cola"];
-  assert.deepEqual((await succeed(command, { env })).trim().split("\n"), [
+  const hosts = [at.served.hub.endpoint, at.served.hub.storage].map((url) => new URL(url).host);
+  const places = { HUB: hosts.join(), HUBCACHE: at.served.cacheFolder, OUT: at.folder };
+  const granted = ["--no-prompt", ...permissions(["pull"], places)];
+  assert.deepEqual((await succeed(command, { env, permissions: granted })).trim().split("\n"), [
     `STS-B  ${at.folder}/glue/STS-B: train.tsv 12, dev.tsv 7, test.tsv 7 rows; tabs or line breaks in 8 texts became spaces`,
     `CoLA   ${at.folder}/glue/CoLA: train.tsv 12, dev.tsv 7, test.tsv 7 rows; tabs or line breaks in 4 texts became spaces`,
   ]);

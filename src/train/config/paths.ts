@@ -1,6 +1,7 @@
 // The places that a configuration names, wherever it is read again.
 
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
+import { exists } from "../../files/presence.ts";
 import { factsOf } from "../../options/values.ts";
 import { runOptions, type TrainConfig } from "./options.ts";
 
@@ -8,7 +9,7 @@ import { runOptions, type TrainConfig } from "./options.ts";
 export function absolutePaths(config: TrainConfig, folder: string): TrainConfig {
   const entries = Object.entries(config).map(([name, value]) => [
     name,
-    typeof value === "string" && isPlace(name, join(folder, value)) ? resolve(folder, value) : value,
+    typeof value === "string" && isPlace(name, resolve(folder, value)) ? resolve(folder, value) : value,
   ]);
   return Object.fromEntries(entries);
 }
@@ -16,13 +17,4 @@ export function absolutePaths(config: TrainConfig, folder: string): TrainConfig 
 function isPlace(option: string, path: string): boolean {
   const { path: kind } = factsOf(runOptions[option as keyof typeof runOptions]);
   return kind === "always" || kind === "where it exists" && exists(path);
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -4,6 +4,7 @@ import { DataError } from "../../errors.ts";
 import { AppendFile } from "../../files/append_file.ts";
 import { isObject } from "../../files/json_text.ts";
 import { writeText } from "../../files/output_folder.ts";
+import { isFile } from "../../files/presence.ts";
 import { reasonOf } from "../../files/shown.ts";
 import type { LogRecord } from "./record.ts";
 import type { LogSink, LogStart } from "./sink.ts";
@@ -88,14 +89,6 @@ function parsed(line: string): MetricsLine | null {
 
 function refuse(path: string, index: number): never {
   throw new DataError(`${path}: line ${index + 1} is no event of a run: no object with a type and a step`);
-}
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
 }
 
 function replaceFile(path: string, text: string): void {
