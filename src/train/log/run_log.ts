@@ -2,8 +2,6 @@
 
 import { join } from "node:path";
 import { reasonOf } from "../../files/shown.ts";
-import { checkGiven } from "../../options/check.ts";
-import { runOptions } from "../config/options.ts";
 import type { NoticeEvent, TrainEvent } from "../events.ts";
 import { MetricsFile, metricsFileName } from "./metrics_file.ts";
 import { type LogRecord, now, StepWindow } from "./record.ts";
