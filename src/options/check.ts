@@ -31,9 +31,10 @@ export function checkGiven(shape: Shape, options: object): void {
   }
 }
 
-/** The first thing that is wrong with options of which nothing is known yet, in their order; undefined for none. */
+/** The first thing that is wrong with options of which nothing is known yet, in their order; undefined where all is well. */
 export function faultOf(shape: Shape, options: object, within: readonly string[] = []): Fault | undefined {
   for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue;
     const path = [...within, name];
     const schema = Object.hasOwn(shape, name) ? shape[name] : undefined;
     const fault = schema ? faultOfValue(path, schema, value) : { path, message: unknown(path, Object.keys(shape)) };
