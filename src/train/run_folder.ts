@@ -22,13 +22,15 @@ export interface SaveOptions {
  * or one that is finished
  */
 export function checkRunFolder(folder: string, resume = false): void {
+  const [isRun, isFinished] = [configName, trainingRecordName].map((name) => exists(join(folder, name)));
+  if (!resume && isRun && !isFinished) {
+    throw new CheckpointError(
+      `${folder} holds a run that is not finished: let it go on (resume), or choose another folder`,
+    );
+  }
   if (!resume) return checkOutputFolder(folder);
-  if (!exists(join(folder, configName))) {
-    throw new CheckpointError(`${folder} holds no run to go on with: there is no ${configName}`);
-  }
-  if (exists(join(folder, trainingRecordName))) {
-    throw new CheckpointError(`${folder} holds a finished run: there is nothing left to do`);
-  }
+  if (!isRun) throw new CheckpointError(`${folder} holds no run to go on with: there is no ${configName}`);
+  if (isFinished) throw new CheckpointError(`${folder} holds a finished run: there is nothing left to do`);
 }
 
 /** A run's folder while the run goes on. Dispose it when it does no longer. */

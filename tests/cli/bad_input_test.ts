@@ -213,10 +213,15 @@ Deno.test("machines that lack something", async () => {
   ]);
 });
 
-Deno.test("a loss that is no number stops the run and names the step", async () => {
+Deno.test("a loss that is no number stops the run and names the step; its options and its log stay", async () => {
   using place = workplace();
   const args = place.train({ "learning-rate": "1e30", "max-steps": "20" });
   await fail([...args, "--quiet"], 1, /the loss is NaN at step \d+: .*lower learning rate/);
+  const left = [...Deno.readDirSync(join(place.folder, "out", "new"))].map(({ name }) =>
+    name.replace(/^events.*/, "events")
+  );
+  assert.deepEqual(left.sort(), ["events", "metrics.jsonl", "train_config.json"]);
+  Deno.removeSync(join(place.folder, "out", "new"), { recursive: true });
 });
 
 Deno.test("--verbose shows where an error comes from", async () => {

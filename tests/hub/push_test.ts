@@ -115,6 +115,21 @@ Deno.test("links that lead out of the folder are refused, those within it are fi
   assert.deepEqual(contents(made.hub, "org/new"), { ...model, "copy.json": `{"a": 1}` });
 });
 
+Deno.test("of a run's folder its result is uploaded: neither checkpoints nor logs, and nothing before it is finished", async () => {
+  const finished = { ...model, "train_config.json": "{}", "training.json": "{}" };
+  const beside = {
+    "checkpoints/step-2/model.safetensors": weights,
+    "metrics.jsonl": "{}",
+    "events.out.tfevents.1795473935.fewtune": "events",
+  };
+  await using made = place({ ...finished, ...beside });
+  await made.push();
+  assert.deepEqual(contents(made.hub, "org/new"), finished);
+  await using unfinished = place({ ...model, ...beside, "train_config.json": "{}" });
+  await assert.rejects(unfinished.push(), { name: "CheckpointError", message: /run that is not finished/ });
+  assert.deepEqual(unfinished.hub.received, []);
+});
+
 Deno.test("each refusal says what to do", async () => {
   const cases: readonly [PushOptions & { readonly name?: string }, RegExp][] = [
     [{ token: "" }, /pushing to org\/new needs a token: set HF_TOKEN to one that may write/],
