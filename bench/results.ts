@@ -90,6 +90,48 @@ export interface LoadResult extends Origin {
   })[];
 }
 
+/** What data costs in a training step; milliseconds are means. */
+export interface TrainingShare {
+  readonly k: number | "all";
+  readonly batchSize: number;
+  /** From the step's begin to its end, choosing positions and packing the batch (`batchMs`) included. */
+  readonly stepMs: number;
+  readonly batchMs: number;
+  /** From a step's end to the next one's begin: events, and what else the program has to do. */
+  readonly betweenMs: number;
+  /** A step's part of the shuffle that its epoch begins with. */
+  readonly shuffleMs: number;
+  /** All of these but the step itself, to the time from a step to the next. */
+  readonly share: number;
+}
+
+/** What data costs. */
+export interface DataShareResult extends Origin {
+  readonly settings: {
+    readonly model: string;
+    readonly task: string;
+    readonly steps: number;
+    readonly threads: number;
+    readonly maxLength: number;
+  };
+  readonly training: readonly TrainingShare[];
+  readonly evaluation: {
+    readonly examples: number;
+    readonly batchSize: number;
+    readonly ms: number;
+    /** Packing all batches. */
+    readonly packMs: number;
+    readonly share: number;
+  };
+  readonly tokenizing: readonly {
+    readonly name: string;
+    readonly examples: number;
+    readonly tokenizeMs: number;
+    /** Finding the same in the cache. */
+    readonly cachedMs: number;
+  }[];
+}
+
 /** The results by name; `demo` is the result.json that the demo writes beside its model. */
 export interface Results {
   readonly boxed_call: BoxedCallResult;
@@ -97,6 +139,7 @@ export interface Results {
   readonly step_cola: StepResult;
   readonly growth: GrowthResult;
   readonly load: LoadResult;
+  readonly data_share: DataShareResult;
   readonly demo: SpamDemoResult;
 }
 

@@ -2,6 +2,7 @@
 
 import type { SpamDemoResult } from "../src/experiments/spam_demo.ts";
 import { boxedCallTable } from "./boxed_call.ts";
+import { dataShareTables } from "./data_share.ts";
 import { markdownTable, mebibytes } from "./markdown.ts";
 import { titleOf } from "./contestants.ts";
 import { type GrowthResult, growthTable, paperTable } from "./growth.ts";
@@ -25,6 +26,7 @@ const tables: Readonly<Record<string, () => string>> = {
   growth_depth: () => describe(readResult("growth"), (growth) => growthTable(growth, "depth")),
   growth_paper: () => growthOf(paperTable),
   load: () => describe(readResult("load"), loadTable),
+  data_share: () => describe(readResult("data_share"), dataShareTables),
   memory: () => describe(readResult("step_bert_base"), memoryTable),
   demo: () => {
     const demo = readResult("demo");

@@ -26,7 +26,9 @@ function readings(text: string): unknown[] {
   const named = pairs.every(([, number]) => number !== undefined);
   return [
     ...[text, numberOf(text), parts, parts.map(numberOf)],
-    ...(named ? [Object.fromEntries(pairs.map(([name, number]) => [name, numberOf(number ?? "")]))] : []),
+    ...(named
+      ? [Object.fromEntries(pairs.map(([name = "", number = ""]) => [name.trim(), numberOf(number.trim())]))]
+      : []),
   ];
 }
 

@@ -15,10 +15,15 @@ export function quoteName(name: string): string {
 /** A value from a JSON file. */
 export function show(value: unknown): string {
   try {
-    return escaped(cut(JSON.stringify(value) ?? "nothing"));
+    return escaped(cut(JSON.stringify(value, spelled) ?? "nothing"));
   } catch {
     return "nested too deeply to be shown";
   }
+}
+
+// JSON has neither NaN nor Infinity, and calls them null.
+function spelled(_: string, value: unknown): unknown {
+  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }
 
 /** The reason that another's error gives. */

@@ -42,10 +42,15 @@ function compare(a = NaN, b = NaN): number {
 /** Centered, and scaled to at most 1 so that no square over- or underflows; exact zeros where all are equal. */
 function standardized(values: readonly number[]): number[] {
   if (values.every((value) => value === values[0])) return values.map(() => 0);
-  const center = mean(values);
-  const distances = values.map((value) => value - center);
+  const distances = centered(centered(values));
   const largest = distances.reduce((most, distance) => Math.max(most, Math.abs(distance)), 0);
   return distances.map((distance) => distance / largest);
+}
+
+/** Twice, it is exact also where the values differ in their last digits alone: a mean's rounding is as large as these. */
+function centered(values: readonly number[]): number[] {
+  const center = mean(values);
+  return values.map((value) => value - center);
 }
 
 function mean(values: readonly number[]): number {

@@ -4,6 +4,7 @@ import { type GlueTask, labelColumn, labelSpellings } from "../data/glue/tasks.t
 import type { Table } from "../data/table.ts";
 import { columnOf } from "../data/table_column.ts";
 import { OptionError } from "../errors.ts";
+import { list } from "../files/shown.ts";
 import type { Target } from "../models/classifier.ts";
 
 /**
@@ -22,11 +23,7 @@ export function modelLabels(target: Target, task: GlueTask): readonly string[] {
       return ordered;
     }
   }
-  const answers = typeof target === "object"
-    ? target.labels.slice(0, 8).join(", ")
-    : isRegression
-    ? "numbers"
-    : "tokens";
+  const answers = typeof target === "object" ? list(target.labels) : isRegression ? "numbers" : "tokens";
   const wanted = task.labels === "regression" ? "numbers" : task.labels.join(", ");
   throw new OptionError(`the model answers with ${answers}, but GLUE's ${task.name} asks for ${wanted}`);
 }

@@ -67,8 +67,9 @@ export interface TrainOptions extends AdamWOptions, LossSettings {
   /** The number of these steps, instead of their part. */
   readonly warmupSteps?: number | undefined;
   /**
-   * Whether examples of like length go together: each epoch's order is drawn as ever, and then sorted by length within
-   * pieces of 50 batches, whose order is drawn again. Default false.
+   * Whether examples of like length go together, by {@linkcode batchesByLength}. As batches are not padded, that saves no
+   * time on a CPU, and the batch of the longest examples takes more memory; attention on a GPU works on padded blocks.
+   * Default false.
    */
   readonly groupByLength?: boolean | undefined;
   /** Evaluate after so many steps, again and again, and at the end. Default: after each epoch, and at the end. */

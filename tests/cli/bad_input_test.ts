@@ -52,7 +52,9 @@ Deno.test("flags that are wrong", async () => {
   await twoAtATime([
     () => fail(["trian"], 2, /unknown command 'trian' \(Did you mean train\?\)/),
     () => fail([...train(), "--stepz", "3"], 2, /unknown option '--stepz'/),
-    () => fail(["train"], 2, /required option '--model <model>' not specified/),
+    () => fail(["train"], 2, /there is no model to fine-tune: give its folder, or its name on the hub \(--model\)/),
+    () => fail(["train", "--modell", "x"], 2, /unknown option '--modell'.*--model\b/),
+    () => fail(["train", "--model", "x"], 2, /there is no folder to save to: .*\(--output-dir\)/),
     () => fail(train({ k: "0" }), 2, /'--k <count>' argument '0' .*at least 1/),
     () => fail(train({ k: "1.5" }), 2, /'--k <count>' argument '1\.5' .*whole number/),
     () => fail(train({ epochs: "many" }), 2, /'--epochs <count>' argument 'many' .*whole number/),

@@ -1,6 +1,6 @@
 // Batches: every example once, in an order that the seed decides, and evaluation results back in their places.
 import assert from "node:assert/strict";
-import { evaluationBatches, inOriginalOrder, trainingBatches } from "../../src/data/batches.ts";
+import { batchesByLength, evaluationBatches, inOriginalOrder, trainingBatches } from "../../src/data/batches.ts";
 import { SeededRandom } from "../../src/data/prng.ts";
 import { OptionError } from "../../src/errors.ts";
 
@@ -18,6 +18,44 @@ Deno.test("the same seed gives the same epochs, and each epoch another order", (
   const again = new SeededRandom(1);
   assert.deepEqual([trainingBatches(50, 8, again), trainingBatches(50, 8, again)], epochs);
   assert.notDeepEqual(trainingBatches(50, 8, new SeededRandom(2)), epochs[0]);
+});
+
+Deno.test("batches by length have every example once, by the seed, and the longest comes first", () => {
+  const lengths = Array.from({ length: 1003 }, (_, index) => 5 + (index * 7919) % 97);
+  const random = new SeededRandom(3);
+  const epochs = [batchesByLength(lengths, 8, random), batchesByLength(lengths, 8, random)];
+  assert.notDeepEqual(epochs[0], epochs[1]);
+  const again = new SeededRandom(3);
+  assert.deepEqual([batchesByLength(lengths, 8, again), batchesByLength(lengths, 8, again)], epochs);
+  for (const batches of epochs) {
+    assert.deepEqual(batches.flat().sort((a, b) => a - b), Array.from(lengths.keys()));
+    assert.deepEqual(batches.map((batch) => batch.length).sort(), [3, ...new Array<number>(125).fill(8)]);
+    assert.equal(lengths[batches[0]?.[0] ?? NaN], Math.max(...lengths));
+    // The others come in no order of their lengths.
+    const longest = batches.map(([first = NaN]) => lengths[first] ?? NaN);
+    const rises = longest.filter((length, index) => length > (longest[index - 1] ?? Infinity)).length;
+    assert.ok(rises > 45 && rises < 80, `${rises}`);
+  }
+});
+
+/** Of the tokens of padded batches, the part that is padding. */
+function paddingOf(batches: readonly (readonly number[])[], lengths: readonly number[]): number {
+  const of = (batch: readonly number[]): number[] => batch.map((index) => lengths[index] ?? NaN);
+  const padded = batches.reduce((sum, batch) => sum + batch.length * Math.max(...of(batch)), 0);
+  return 1 - lengths.reduce((sum, length) => sum + length, 0) / padded;
+}
+
+Deno.test("batches by length have little to pad", () => {
+  const lengths = Array.from({ length: 4000 }, (_, index) => 5 + (index * 7919) % 97);
+  const byLength = paddingOf(batchesByLength(lengths, 16, new SeededRandom(1)), lengths);
+  const shuffled = paddingOf(trainingBatches(lengths.length, 16, new SeededRandom(1)), lengths);
+  assert.ok(byLength < 0.03 && shuffled > 0.4, `${byLength} and ${shuffled}`);
+});
+
+Deno.test("few examples are batches too", () => {
+  assert.deepEqual(batchesByLength([], 4, new SeededRandom(1)), []);
+  assert.deepEqual(batchesByLength([7], 4, new SeededRandom(1)), [[0]]);
+  assert.deepEqual(batchesByLength([7, 9, 8], 4, new SeededRandom(1)), [[1, 2, 0]]);
 });
 
 Deno.test("evaluation goes from long to short, and its results return to the examples' order", () => {

@@ -41,7 +41,12 @@ interface Expectation {
 const expectations: readonly Expectation[] = [
   { method: "full", options: {}, trained: /./ },
   { method: "selective", options: {}, trained: /./ },
+  { method: "full", options: { freezeEmbeddings: true }, trained: /layer\./ },
+  { method: "selective", options: { freezeEmbeddings: true }, trained: /layer\./ },
+  { method: "full", options: { freezeEmbeddings: false }, trained: /./ },
   { method: "freeze", options: { freezeLayers: 0 }, trained: /layer\./ },
+  { method: "freeze", options: { freezeLayers: 2, freezeEmbeddings: true }, trained: /layer\.2\./ },
+  { method: "lora", options: { freezeEmbeddings: true }, trained: /(query|value)\.lora_[AB]/ },
   { method: "freeze", options: { freezeLayers: 2 }, trained: /layer\.2\./ },
   { method: "selective+freeze", options: { freezeLayers: 3 }, trained: /^$/ },
   { method: "lora", options: {}, trained: /(query|value)\.lora_[AB]/ },

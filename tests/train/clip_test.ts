@@ -16,6 +16,7 @@ import {
   tensorFrom,
   toNumbers,
   train,
+  type TrainEvent,
   type TrainOptions,
 } from "../../mod.ts";
 import { norm } from "../support/numbers.ts";
@@ -118,6 +119,24 @@ for (const clipping of ["global", "layer"] as const) {
   });
 }
 
+Deno.test("a step tells the norm of all gradients, however they are clipped; never all there, null", async () => {
+  const normOf = async (options: TrainOptions): Promise<number | null | undefined> => {
+    let found: number | null | undefined;
+    using classifier = randomBert({ dtype: "float64" });
+    const onEvent = (event: TrainEvent): void => void (event.type === "step" && (found = event.gradientNorm));
+    await train(classifier, { train: examples }, { ...fixed, ...options, onEvent });
+    return found;
+  };
+  using classifier = randomBert({ dtype: "float64" });
+  const labels = examples.map(({ label = 0 }) => label);
+  const expected = norm([...compute(classifier, examples, labels, null).gradients.values()].flat());
+  for (const options of [{}, { maxGradNorm: 0.05 }, { maxGradNorm: 0.05, clipping: "layer" }] as const) {
+    assertClose([await normOf(options) ?? NaN], [expected], 1e-12 * expected);
+  }
+  assert.equal(await normOf({ optimizerInBackward: true }), null);
+  assert.equal(await normOf({ optimizerInBackward: true, maxGradNorm: 0.05, clipping: "layer" }), null);
+});
+
 Deno.test("clipping by layer is the same with the optimizer in backward, to the bit", async () => {
   const options = { maxGradNorm: 0.05, clipping: "layer", maxSteps: 3 } as const;
   assert.deepEqual(await trained({ ...options, optimizerInBackward: true }), await trained(options));
@@ -126,6 +145,10 @@ Deno.test("clipping by layer is the same with the optimizer in backward, to the 
 for (
   const [options, message] of [
     [{}, /^the norm of the gradients is Infinity at step 1: stopped before the weights changed/],
+    [
+      { maxGradNorm: undefined },
+      /^the norm of the gradients is Infinity at step 1: stopped before the weights changed/,
+    ],
     [{ clipping: "layer", optimizerInBackward: true }, /is Infinity at step 1: stopped while the weights changed/],
   ] as const
 ) {

@@ -102,6 +102,26 @@ Deno.test("the same seed gives the same weights to the bit, another seed others"
   assert.notDeepEqual(await trained({ seed: 4 }), first);
 });
 
+Deno.test("with groupByLength each epoch has every example once, those of like length together, by the seed", async () => {
+  const many = labelledSequences(Array.from({ length: 64 }, (_, index) => 2 + (index * 7) % 31));
+  const tokensOf = async (seed: number): Promise<number[]> => {
+    using classifier = randomBert({ numHiddenLayers: 1 });
+    const steps: StepEvent[] = [];
+    const onEvent = (event: TrainEvent): void => void (event.type === "step" && steps.push(event));
+    const options = { k: 2, batchSize: 4, epochs: 2, groupByLength: true, seed, onEvent };
+    await train(classifier, { train: many }, options);
+    return steps.map(({ tokens }) => tokens);
+  };
+  const tokens = await tokensOf(1);
+  const total = many.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+  for (const epoch of [tokens.slice(0, 16), tokens.slice(16)]) {
+    assert.equal(epoch.reduce((sum, each) => sum + each), total);
+    assert.ok(Math.max(...epoch) > 4 * Math.min(...epoch), `${epoch}`);
+  }
+  assert.deepEqual(await tokensOf(1), tokens);
+  assert.notDeepEqual(await tokensOf(2), tokens);
+});
+
 Deno.test("however activations and gradients are kept, the weights are the same to the bit", async () => {
   const expected = await trained({ seed: 3 });
   assert.deepEqual(await trained({ seed: 3, activations: "recompute" }), expected);
@@ -190,6 +210,21 @@ const badOptions: readonly (readonly [TrainOptions, RegExp])[] = [
   [{ epochs: 1.5 }, /^epochs is 1\.5, /],
   [{ maxSteps: 0 }, /^maxSteps is 0, /],
   [{ seed: -1 }, /^seed is -1, it has to be a whole number of at least 0$/],
+  [{ warmupSteps: 2.5 }, /^warmupSteps is 2\.5, it has to be a whole number of at least 0$/],
+  [{ warmupSteps: 5, warmupRatio: 0.1 }, /^the warm-up is 5 steps, and it is 0\.1 of all steps: leave out one/],
+  [{ schedule: "square" as "cosine" }, /^schedule is "square", it has to be linear, cosine or constant$/],
+  [{ weightDecay: -1 }, /^weightDecay is -1, it has to be a number of at least 0$/],
+  [{ labelSmoothing: 1 }, /^labelSmoothing is 1, it has to be a number of at least 0 and below 1$/],
+  [{ labelSmoothing: -0.1 }, /^labelSmoothing is -0\.1, /],
+  [
+    { classWeights: "even" as "balanced" },
+    /^classWeights is "even", it has to be balanced, or a number above 0 for each/,
+  ],
+  [{ classWeights: { no: 0 } }, /^classWeights is \{"no":0\}, /],
+  [{ classWeights: { no: NaN } }, /^classWeights is \{"no":"NaN"\}, /],
+  [{ evalSteps: 0 }, /^evalSteps is 0, it has to be a whole number of at least 1$/],
+  [{ patience: 0 }, /^patience is 0, /],
+  [{ divergenceFactor: 1 }, /^divergenceFactor is 1, it has to be a number above 1$/],
 ];
 
 for (const [options, message] of badOptions) {

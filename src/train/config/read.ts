@@ -52,6 +52,9 @@ interface Parsed {
   readonly lineOf: (keys: readonly string[]) => number | undefined;
 }
 
+// A key that is a list or a map would have to be written out as a text: nested, that takes forever.
+const yamlOptions = { schema: "core", stringKeys: true, prettyErrors: false } as const;
+
 function parse(path: string): Parsed {
   const extension = extname(path).toLowerCase();
   if (![".json", ".yaml", ".yml"].includes(extension)) refuse(path, "a configuration is a .json, .yaml or .yml file");
@@ -72,7 +75,7 @@ function parseJson(path: string, text: string): Parsed {
 }
 
 function parseYaml(path: string, text: string): Parsed {
-  const document = parseDocument(text, { schema: "core", prettyErrors: false });
+  const document = parseDocument(text, yamlOptions);
   const [fault] = [...document.errors, ...document.warnings];
   if (fault) refuse(path, `it is no YAML that can be read: ${reasonOf(fault)}`, lineAt(text, fault.pos[0]));
   return { value: document.toJS(), lineOf: (keys) => lineIn(text, keys) };
@@ -81,7 +84,7 @@ function parseYaml(path: string, text: string): Parsed {
 // JSON is YAML as well, but for what is nested too deeply.
 function lineIn(text: string, keys: readonly string[]): number | undefined {
   try {
-    const offset = offsetOf(parseDocument(text), keys);
+    const offset = offsetOf(parseDocument(text, yamlOptions), keys);
     return offset === undefined ? undefined : lineAt(text, offset);
   } catch {
     return undefined;

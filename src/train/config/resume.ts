@@ -46,23 +46,20 @@ export function refuseOtherConfig(folder: string, config: string): void {
   const now: TrainConfig = JSON.parse(config);
   const names = Object.keys(runOptions) as (keyof TrainConfig)[];
   const kept = names.filter((name) => name !== "outputDir" && !changeable.includes(name));
-  const other = kept.find((name) => !isSame(now[name], begun[name]));
+  const other = kept.find((name) => !isDeepStrictEqual(now[name], begun[name]));
   if (other !== undefined) refuse(folder, other, now[other], begun[other]);
 }
 
 function refuse(folder: string, name: string, value: unknown, begun: unknown): never {
+  const before = begun === undefined ? "without it" : `with ${show(begun)}`;
   throw new OptionError(
-    `${name} is ${show(value)}, but the run in ${plainly(folder)} began with ${show(begun)}, ` +
-      `and goes on as it began: leave ${name} out`,
+    `${name} is ${show(value)}, but the run in ${plainly(folder)} began ${before}, and goes on as it began: ` +
+      `leave ${name} out`,
   );
 }
 
 function differences(begun: TrainConfig, given: TrainConfig): [keyof TrainConfig, unknown][] {
   const { columns } = mergeConfigs(begun, given);
   const entries = Object.entries({ ...given, ...(given.columns && { columns }) }) as [keyof TrainConfig, unknown][];
-  return entries.filter(([name, value]) => !changeable.includes(name) && !isSame(value, begun[name]));
-}
-
-function isSame(one: unknown, other: unknown): boolean {
-  return isDeepStrictEqual(one, other);
+  return entries.filter(([name, value]) => !changeable.includes(name) && !isDeepStrictEqual(value, begun[name]));
 }

@@ -1,8 +1,9 @@
 // The files that a run's events are written to while it goes on: metrics.jsonl, and TensorBoard's.
 
 import { join } from "node:path";
-import { OptionError } from "../../errors.ts";
 import { reasonOf } from "../../files/shown.ts";
+import { checkGiven } from "../../options/check.ts";
+import { runOptions } from "../config/options.ts";
 import type { NoticeEvent, TrainEvent } from "../events.ts";
 import { MetricsFile, metricsFileName } from "./metrics_file.ts";
 import { type LogRecord, now, StepWindow } from "./record.ts";
@@ -30,12 +31,8 @@ export interface RunLog extends Disposable {
 }
 
 /** Refuses what {@linkcode LogOptions} cannot be. Throws {@linkcode OptionError}. */
-export function checkLogOptions({ logSteps = 1 }: LogOptions): void {
-  if (!(Number.isInteger(logSteps) && logSteps >= 1)) {
-    throw new OptionError(
-      `the number of steps of a log's line is ${logSteps}, it has to be a whole number of at least 1`,
-    );
-  }
+export function checkLogOptions({ logSteps, tensorboard }: LogOptions): void {
+  checkGiven(runOptions, { logSteps, tensorboard });
 }
 
 /**

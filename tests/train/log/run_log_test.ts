@@ -95,7 +95,7 @@ Deno.test("the steps of a line are a whole number of at least 1", () => {
   for (const logSteps of [0, 1.5, -1, NaN]) {
     assert.throws(() => checkLogOptions({ logSteps }), {
       name: "OptionError",
-      message: RegExp(`line is ${logSteps},`),
+      message: `logSteps is ${logSteps}, it has to be a whole number of at least 1`,
     });
   }
 });
