@@ -101,7 +101,7 @@ export type { Evaluation } from "./src/train/best.ts";
 export { newestCheckpoint } from "./src/train/checkpoint.ts";
 export type { ClassWeights } from "./src/train/class_weights.ts";
 export { clipGradNorm, type Clipping } from "./src/train/clip.ts";
-export type { TrainConfig } from "./src/train/config/options.ts";
+export type { LooseTrainConfig, TrainConfig } from "./src/train/config/options.ts";
 export { readConfig } from "./src/train/config/read.ts";
 export { configText } from "./src/train/config/write.ts";
 export { type Dataset, openDataset } from "./src/train/dataset.ts";

@@ -23,7 +23,7 @@ export function checkValue(name: string, schema: z.ZodType, value: unknown): voi
   if (fault) throw new OptionError(fault.message);
 }
 
-/** Holds those of the declared options that are given to their declarations; others are not looked at. Throws {@linkcode OptionError}. */
+/** Holds those options that are given to their declarations. Throws {@linkcode OptionError} for the first that cannot be. */
 export function checkGiven(shape: Shape, options: object): void {
   for (const [name, schema] of Object.entries(shape)) {
     const value = (options as Readonly<Record<string, unknown>>)[name];
@@ -31,9 +31,10 @@ export function checkGiven(shape: Shape, options: object): void {
   }
 }
 
-/** The first thing that is wrong with options of which nothing is known yet, in their order; undefined for none. */
+/** The first thing that is wrong with options of which nothing is known yet; undefined where all is well. */
 export function faultOf(shape: Shape, options: object, within: readonly string[] = []): Fault | undefined {
   for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue;
     const path = [...within, name];
     const schema = Object.hasOwn(shape, name) ? shape[name] : undefined;
     const fault = schema ? faultOfValue(path, schema, value) : { path, message: unknown(path, Object.keys(shape)) };

@@ -45,7 +45,17 @@ export function checkpointsIn(folder: string): { readonly step: number; readonly
     .toSorted((a, b) => a.step - b.step);
 }
 
-/** The newest checkpoint in a folder, to go on from ({@linkcode TrainOptions.resumeFrom}); undefined where there is none. */
+/**
+ * The newest checkpoint in a folder; undefined where there is none.
+ *
+ * @throws {CheckpointError} when the folder cannot be read
+ *
+ * @example
+ * ```ts ignore
+ * const checkpoints = { folder: "out/checkpoints", saveSteps: 100 };
+ * await train(classifier, data, { checkpoints, resumeFrom: newestCheckpoint(checkpoints.folder) });
+ * ```
+ */
 export function newestCheckpoint(folder: string): string | undefined {
   return checkpointsIn(folder).at(-1)?.folder;
 }

@@ -26,7 +26,7 @@ import { evaluate, type Metrics } from "./evaluate.ts";
 import { type CardFacts, modelCard, modelCardName } from "./model_card.ts";
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
 import { type LogOptions, openRunLog } from "./log/run_log.ts";
-import { checkRunFolder, openRunFolder, type RunFolder } from "./run_folder.ts";
+import { checkRunFolder, openRunFolder, type RunFolder, type SaveOptions } from "./run_folder.ts";
 import { type Columns, labelledExamples, requireNextTokensOf, targetOf, type Task } from "./table_data.ts";
 import { type Parts, readTables, type TableSources } from "./table_sources.ts";
 import { encodeTable } from "./token_cache.ts";
@@ -37,7 +37,12 @@ import { trainingRecordName, type Versions, versions } from "./training_record.t
 
 /** What {@linkcode fineTune} fine-tunes, on what, and how. */
 export interface FineTuneOptions
-  extends Omit<TrainOptions, "onEvent" | "k" | "checkpoints" | "resumeFrom">, MethodOptions, TableSources, LogOptions {
+  extends
+    Omit<TrainOptions, "onEvent" | "k" | "checkpoints" | "resumeFrom">,
+    MethodOptions,
+    TableSources,
+    SaveOptions,
+    LogOptions {
   /** The folder of a checkpoint (config.json, model.safetensors and tokenizer.json), else its name on the hub. */
   readonly model: string;
   /** Of a model on the hub: a branch, a tag or a commit. Default `main`. */
@@ -60,10 +65,6 @@ export interface FineTuneOptions
   readonly threads?: number | undefined;
   /** The run's folder; it must not exist, but for a run that goes on. It is made just before the first step. */
   readonly outputDir: string;
-  /** A checkpoint after so many steps, again and again, and after each best evaluation. Default: when it is stopped. */
-  readonly saveSteps?: number | undefined;
-  /** So many checkpoints stay, the newest, and the best besides. Default 2, and none when the run is finished. */
-  readonly keepCheckpoints?: number | undefined;
   /**
    * Whether the run in `outputDir` goes on, from its newest checkpoint or where there is none from its beginning. Options
    * that count for what is learnt have to be those that it began with. Default false.

@@ -8,6 +8,8 @@ import type { OnProgress } from "../native/progress.ts";
 import { parameterBytes } from "../nn/module.ts";
 import { applyMethod, checkMethod } from "../methods/apply.ts";
 import type { MethodOptions } from "../methods/registry.ts";
+import { checkValue } from "../options/check.ts";
+import { wholeNumber } from "../options/values.ts";
 import type { Precision } from "../selective/gradients.ts";
 import type { ActivationPlan } from "../selective/peak_estimate.ts";
 import type { SelectionSize } from "../selective/positions.ts";
@@ -125,7 +127,8 @@ function choose(options: ProfileOptions): Chosen {
   const { optimizerInBackward = false, precision = "float32", steps = 5, seed = 0, device = "cpu" } = options;
   const method = checkMethod(options.method ?? "selective", options);
   const k = selectionSize(method, options.k);
-  checkTrainOptions({ ...options, k, seed, maxSteps: steps });
+  checkTrainOptions({ ...options, k, seed });
+  checkValue("steps", wholeNumber({ least: 1 }), steps);
   return { ...options, method: method.name, k, precision, optimizerInBackward, steps, seed, device };
 }
 

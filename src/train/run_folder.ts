@@ -12,7 +12,9 @@ import { trainingRecordName } from "./training_record.ts";
 
 /** Which checkpoints a run writes and keeps. */
 export interface SaveOptions {
+  /** A checkpoint after so many steps, again and again, and after each best evaluation. Default: when it is stopped. */
   readonly saveSteps?: number | undefined;
+  /** So many checkpoints stay, the newest, and the best besides. Default 2, and none when the run is finished. */
   readonly keepCheckpoints?: number | undefined;
 }
 

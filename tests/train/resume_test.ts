@@ -112,7 +112,11 @@ function toldOf(event: TrainEvent): unknown[] {
 }
 
 /** Runs to the end, or to the first event that `stopAt` says yes to. */
-async function run({ make, data, options }: Case, stopAt: (event: TrainEvent) => boolean, more: TrainOptions = {}) {
+async function run(
+  { make, data, options }: Case,
+  stopAt: (event: TrainEvent) => boolean,
+  more: TrainOptions = {},
+): Promise<Outcome & Pick<TrainResult, "isStopped">> {
   using classifier = await make();
   const controller = new AbortController();
   const told: unknown[] = [];

@@ -9,8 +9,13 @@ import { assertNothingLeft } from "../support/torch.ts";
 
 type Options = Partial<FineTuneOptions>;
 
+interface Place extends Disposable {
+  readonly at: (name: string) => string;
+  readonly run: (name: string, options?: Options) => Promise<FineTuneResult>;
+}
+
 /** A model, a table, and runs of six steps in folders beside them. */
-function prepared() {
+function prepared(): Place {
   const temporary = temporaryFolder();
   const at = (name: string): string => join(temporary.path, name);
   writeTinyModel(at("model"));

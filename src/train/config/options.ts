@@ -26,9 +26,9 @@ import {
 import { activationModes, precisions } from "../../selective/gradients.ts";
 import { kOption } from "../../selective/positions.ts";
 import type { Device } from "../../torch/mod.ts";
+import { clippings } from "../clip.ts";
 import { schedules } from "../schedule.ts";
 import { tasks } from "../table_data.ts";
-import { clippings } from "../clip.ts";
 
 const column = (): z.ZodType<string> => text("the name of a column", "column");
 const split = (): z.ZodType<string> => text("the name of a split", "split");
