@@ -18,6 +18,8 @@ import type { TrainingData } from "./train.ts";
 import type { CheckpointOptions, TrainOptions } from "./train_options.ts";
 import { versions } from "./training_record.ts";
 
+const usualMinutes = 15;
+
 /** Writes and reads the checkpoints of a run. */
 export class RunCheckpoints {
   readonly #parts: CheckpointParts;
@@ -25,6 +27,8 @@ export class RunCheckpoints {
   readonly #options: TrainOptions;
   #identity: RunIdentity | undefined;
   #saved = "";
+  /** When one was written last, or could not be. */
+  #tried = performance.now();
 
   constructor(parts: CheckpointParts, data: TrainingData, options: TrainOptions) {
     this.#parts = parts;
@@ -48,11 +52,13 @@ export class RunCheckpoints {
     return state;
   }
 
-  /** Whether a checkpoint has to be written: after every so many steps, and after an evaluation that is the best. */
+  /** Whether a checkpoint has to be written: by the steps, by the time, or for an evaluation that is the best. */
   isDue(state: RunState): boolean {
-    const { saveSteps } = this.#options.checkpoints ?? {};
-    if (saveSteps === undefined || momentOf(state) === this.#saved) return false;
-    return state.step % saveSteps === 0 || state.step === state.best?.step;
+    const { checkpoints } = this.#options;
+    if (checkpoints === undefined || momentOf(state) === this.#saved) return false;
+    const { saveSteps, saveMinutes = saveSteps === undefined ? usualMinutes : Infinity } = checkpoints;
+    if (performance.now() - this.#tried >= 60_000 * saveMinutes) return true;
+    return saveSteps !== undefined && (state.step % saveSteps === 0 || state.step === state.best?.step);
   }
 
   /**
@@ -65,6 +71,7 @@ export class RunCheckpoints {
     const { step, best } = state;
     if (checkpoints === undefined || momentOf(state) === this.#saved) return;
     const { folder, keep = 2, files } = checkpoints;
+    this.#tried = performance.now();
     const path = writeCheckpoint(folder, this.#parts, { state, identity: this.#ownIdentity() }, files);
     this.#saved = momentOf(state);
     const older = checkpointsIn(folder).slice(0, -keep).filter((each) => each.step !== best?.step);

@@ -12,8 +12,10 @@ import { trainingRecordName } from "./training_record.ts";
 
 /** Which checkpoints a run writes and keeps. */
 export interface SaveOptions {
-  /** A checkpoint after so many steps, again and again, and after each best evaluation. Default: when it is stopped. */
+  /** A checkpoint after so many steps, again and again, and after each best evaluation. Default: by the time alone. */
   readonly saveSteps?: number | undefined;
+  /** A checkpoint after so many minutes, again and again. Default 15; with `saveSteps` none. */
+  readonly saveMinutes?: number | undefined;
   /** So many checkpoints stay, the newest, and the best besides. Default 2, and none when the run is finished. */
   readonly keepCheckpoints?: number | undefined;
 }
@@ -51,12 +53,12 @@ export class RunFolder implements Disposable {
 
   /** The training loop's options: where its checkpoints are, and from which it goes on. Each holds `files` besides. */
   checkpoints(
-    { saveSteps, keepCheckpoints }: SaveOptions,
+    { saveSteps, saveMinutes, keepCheckpoints }: SaveOptions,
     files: Readonly<Record<string, string>>,
   ): Pick<TrainOptions, "checkpoints" | "resumeFrom"> {
     const folder = this.#checkpointFolder;
     return {
-      checkpoints: { folder, saveSteps, keep: keepCheckpoints, files },
+      checkpoints: { folder, saveSteps, saveMinutes, keep: keepCheckpoints, files },
       resumeFrom: newestCheckpoint(folder),
     };
   }

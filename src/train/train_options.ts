@@ -17,8 +17,10 @@ import type { Schedule } from "./schedule.ts";
 export interface CheckpointOptions {
   /** The folder that they are in: `step-120` and so on. Those of another run may not be there. */
   readonly folder: string;
-  /** One after each so many steps, and after each evaluation that is the best. Default: when the signal stops the run. */
+  /** One after each so many steps, and after each evaluation that is the best. Default: by the time alone. */
   readonly saveSteps?: number | undefined;
+  /** One after the first step that ends so many minutes after the last one. Default 15; with `saveSteps` none. */
+  readonly saveMinutes?: number | undefined;
   /** So many are kept, the newest, and that of the best evaluation besides. Default 2. */
   readonly keep?: number | undefined;
   /** What each holds besides, by name. */
@@ -108,8 +110,8 @@ export interface TrainOptions extends AdamWOptions, LossSettings {
 
 /** Refuses options that cannot be, with what they have to be. Throws {@linkcode OptionError}. */
 export function checkTrainOptions(options: TrainOptions): void {
-  const { saveSteps, keep: keepCheckpoints } = options.checkpoints ?? {};
-  checkGiven(runOptions, { ...options, saveSteps, keepCheckpoints });
+  const { saveSteps, saveMinutes, keep: keepCheckpoints } = options.checkpoints ?? {};
+  checkGiven(runOptions, { ...options, saveSteps, saveMinutes, keepCheckpoints });
   checkMemoryBudget(options);
   checkClipping(options);
   checkWarmup(options);

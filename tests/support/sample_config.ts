@@ -63,6 +63,7 @@ export const samples: {
   patience: [["--patience", "3"], 3],
   outputDir: [["--output-dir", "/out/new"], "/out/new"],
   saveSteps: [["--save-steps", "100"], 100],
+  saveMinutes: [["--save-minutes", "2.5"], 2.5],
   keepCheckpoints: [["--keep-checkpoints", "1"], 1],
   logSteps: [["--log-steps", "10"], 10],
   tensorboard: [["--no-tensorboard"], false],

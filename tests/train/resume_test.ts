@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import {
   applyMethod,
+  type CheckpointOptions,
   type Classifier,
   loadClassifier,
   type MethodOptions,
@@ -202,6 +203,22 @@ Deno.test("the newest checkpoints are kept, and the best evaluation's", async ()
   assert.ok(best.length < 4 && best.length > 0, `${best}`);
 });
 
+Deno.test("a checkpoint by the time: after each step that ends so many minutes after the last", async () => {
+  using temporary = temporaryFolder();
+  using classifier = bert();
+  const saved = async (name: string, often: Partial<CheckpointOptions>): Promise<number[]> => {
+    const steps: number[] = [];
+    await train(classifier, { train: examples }, {
+      ...{ ...shared, maxSteps: 3, checkpoints: { folder: join(temporary.path, name), ...often } },
+      onEvent: ({ type, step }) => type === "checkpoint" && steps.push(step),
+    });
+    return steps;
+  };
+  assert.deepEqual(await saved("always", { saveMinutes: 1e-9 }), [1, 2, 3]);
+  assert.deepEqual(await saved("usual", {}), []);
+  assert.deepEqual(await saved("both", { saveMinutes: 1000, saveSteps: 2 }), [2]);
+});
+
 Deno.test("refused before the first step", async () => {
   using temporary = temporaryFolder();
   const folder = temporary.path;
@@ -228,10 +245,10 @@ Deno.test("refused before the first step", async () => {
       await assert.rejects(run({ ...test, ...changed }, toStep, options), { name: "CheckpointError", message });
     });
   }
-  for (const checkpoints of [{ folder, saveSteps: 0 }, { folder, keep: 0 }]) {
+  for (const checkpoints of [{ folder, saveSteps: 0 }, { folder, saveMinutes: 0 }, { folder, keep: 0 }]) {
     await assert.rejects(run(test, toStep, { checkpoints }), {
       name: "OptionError",
-      message: /^(saveSteps|keep\w*) is 0/,
+      message: /^(saveSteps|saveMinutes|keep\w*) is 0/,
     });
   }
   const lora = (): Classifier => {

@@ -129,7 +129,10 @@ const evaluation = {
 
 const saving = {
   outputDir: folderName().describe("new folder for the run and the fine-tuned model"),
-  saveSteps: wholeNumber({ least: 1 }).describe("write a checkpoint every so many steps (default: when interrupted)"),
+  saveSteps: wholeNumber({ least: 1 }).describe("write a checkpoint every so many steps (default: by the time)"),
+  saveMinutes: number({ above: 0 }, "minutes").describe(
+    "and every so many minutes (default: 15, with --save-steps never)",
+  ),
   keepCheckpoints: wholeNumber({ least: 1 }).describe("how many of the latest checkpoints stay (default: 2)"),
 };
 

@@ -14,7 +14,7 @@ import { configName } from "./write.ts";
 /** What may be another when a run goes on: it changes neither the weights nor the metrics. */
 export const changeable: readonly (keyof TrainConfig)[] = [
   ...["activations", "memoryBudget", "tokenCache"] as const,
-  ...["saveSteps", "keepCheckpoints", "logSteps", "tensorboard"] as const,
+  ...["saveSteps", "saveMinutes", "keepCheckpoints", "logSteps", "tensorboard"] as const,
 ];
 
 /**
