@@ -10,10 +10,14 @@ const alternatives: readonly (readonly [keyof TrainConfig, keyof TrainConfig])[]
   ["warmupSteps", "warmupRatio"],
 ];
 
-/** One configuration of several, of which each counts before those that come earlier; the columns one by one. */
+/**
+ * One configuration of several, of which each counts before those that come earlier; the columns one by one. Who says a
+ * method that is not selective takes back the k of one before.
+ */
 export function mergeConfigs(...configs: readonly TrainConfig[]): TrainConfig {
   return configs.reduce((below, above) => {
     const dropped = alternatives.flatMap(([said, other]) => above[said] === undefined ? [] : [other]);
+    if (above.method !== undefined && !above.method.includes("selective")) dropped.push("k");
     const kept = Object.fromEntries(Object.entries(below).filter(([name]) => !dropped.some((each) => each === name)));
     const columns = { ...below.columns, ...above.columns };
     return { ...kept, ...above, ...(Object.keys(columns).length > 0 && { columns }) };

@@ -51,6 +51,8 @@ Deno.test("a later layer counts before an earlier one, column by column; warm-up
   assert.deepEqual(mergeConfigs(preset, file, { epochs: 1, columns: { textPair: "d" } }), {
     ...{ k: 16, epochs: 1, warmupSteps: 5, columns: { text: "c", label: "b", textPair: "d" } },
   });
+  assert.deepEqual(mergeConfigs({ k: 8 }, { method: "full" }), { method: "full" });
+  assert.deepEqual(mergeConfigs({ k: 8 }, { method: "selective+lora" }), { k: 8, method: "selective+lora" });
   assert.deepEqual(mergeConfigs(file, { warmupRatio: 0 }), {
     ...{ epochs: 3, warmupRatio: 0, columns: { text: "c" } },
   });
