@@ -37,6 +37,23 @@ export function writeFolder(folder: string, write: (temporary: string) => void):
 }
 
 /**
+ * Makes a folder as {@linkcode writeFolder} does, instead of the one that may be there: that has its name until all of
+ * the new one is on the disk.
+ *
+ * @throws {CheckpointError} when the folder cannot be written; the old one stays then
+ */
+export function replaceFolder(folder: string, write: (temporary: string) => void): void {
+  writeAside(folder, temporaryName(folder), write, (temporary) => {
+    const nameless = temporaryName(folder);
+    const isThere = exists(folder);
+    if (isThere) Deno.renameSync(folder, nameless);
+    Deno.renameSync(temporary, folder);
+    syncEntry(dirname(resolve(folder)));
+    if (isThere) Deno.removeSync(nameless, { recursive: true });
+  });
+}
+
+/**
  * Adds to a folder what `write` puts into the folder that it is given: a hidden one in it, whose entries take their names
  * one by one when all are on the disk, instead of those that have them. The one named `last` does so last: where it is,
  * all are.

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { isObject, readTextUpTo } from "../files/json_text.ts";
-import { removeFolder, writeFolder, writeText } from "../files/output_folder.ts";
+import { replaceFolder, writeText } from "../files/output_folder.ts";
 import { reasonOf } from "../files/shown.ts";
 import { readSavedPart, writeSavedPart } from "../methods/saved_part.ts";
 import type { Classifier } from "../models/classifier.ts";
@@ -61,7 +61,8 @@ export function newestCheckpoint(folder: string): string | undefined {
 }
 
 /**
- * Writes the folder `step-N` in `folder`: it has its name when all of it is on the disk.
+ * Writes the folder `step-N` in `folder`, instead of one from before the evaluation after that step: it has its name when
+ * all of it is on the disk.
  *
  * @param files what it holds besides, by name
  * @returns its path
@@ -74,8 +75,7 @@ export function writeCheckpoint(
   files: Readonly<Record<string, string>> = {},
 ): string {
   const path = join(folder, `step-${state.step}`);
-  if (checkpointsIn(folder).some(({ step }) => step === state.step)) removeFolder(path);
-  writeFolder(path, (temporary) => {
+  replaceFolder(path, (temporary) => {
     writeSavedPart(classifier, temporary, files);
     writeTrainerFile(join(temporary, tensorsName), trainer);
     const record = { format, versions: versions(), threads: threads(), identity, state };

@@ -37,5 +37,6 @@ export async function commonPlaces(): Promise<Places> {
   const libtorch = await findLibTorch();
   assert.ok(libtorch, "the tests need LibTorch");
   const native = new URL("native", repository).pathname;
-  return { LIBTORCH: libtorch.root, CACHE: cacheFolder(), SHIM: cacheFolder("shim"), NATIVE: native };
+  const place = libtorch.source === "cache" ? cacheFolder("libtorch") : libtorch.root;
+  return { LIBTORCH: place, CACHE: cacheFolder(), SHIM: cacheFolder("shim"), NATIVE: native };
 }

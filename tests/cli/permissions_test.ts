@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { examples } from "../../src/cli/help.ts";
 import { makeProgram } from "../../src/cli/program.ts";
+import { findLibTorch } from "../../src/native/libtorch.ts";
 import { knownToken } from "../hub/server.ts";
 import { hubPlace } from "../hub/support.ts";
 import { temporaryFolder } from "../native/fakes.ts";
@@ -51,6 +52,7 @@ interface Workplace extends Disposable {
 }
 
 const common = await commonPlaces();
+const libtorch = (await findLibTorch())?.root ?? "";
 
 function workplace(): Workplace {
   const temporary = temporaryFolder();
@@ -182,12 +184,12 @@ Deno.test("the examples on what is here run with these permissions, and print re
 
   await test.step("doctor", async () => {
     const { stdout } = await run(["doctor"], example("doctor", 1), {}, /^\{[^]*\}\n$/);
-    assert.equal(JSON.parse(stdout).libtorch.root, common["LIBTORCH"]);
+    assert.equal(JSON.parse(stdout).libtorch.root, libtorch);
   });
 
   await test.step("setup, with a compiler that writes nothing into its files", async () => {
     script(at("cc"), `while [ $# -gt 0 ]; do [ "$1" = -o ] && : > "$2"; shift; done`);
-    const env = { FEWTUNE_CACHE: at("cache"), FEWTUNE_LIBTORCH: common["LIBTORCH"] ?? "", CXX: at("cc") };
+    const env = { FEWTUNE_CACHE: at("cache"), FEWTUNE_LIBTORCH: libtorch, CXX: at("cc") };
     await run(["setup"], example("setup"), { SHIM: at("cache/shim"), COMPILER: at("cc") }, facts, { env });
   });
 });
