@@ -2,6 +2,7 @@
 
 import { dirname } from "node:path";
 import type { ContestantName } from "./contestants.ts";
+import type { GlueResult } from "./glue.ts";
 import type { GrowthResult } from "./growth.ts";
 import type { Lengths } from "./lengths.ts";
 import type { ModelName } from "./model_sizes.ts";
@@ -139,6 +140,7 @@ export interface Results {
   readonly step_cola: StepResult;
   readonly growth: GrowthResult;
   readonly load: LoadResult;
+  readonly glue: GlueResult;
   readonly data_share: DataShareResult;
   readonly demo: SpamDemoResult;
 }

@@ -5,6 +5,7 @@ import { boxedCallTable } from "./boxed_call.ts";
 import { dataShareTables } from "./data_share.ts";
 import { markdownTable, mebibytes } from "./markdown.ts";
 import { titleOf } from "./contestants.ts";
+import { glueTable } from "./glue.ts";
 import { type GrowthResult, growthTable, paperTable } from "./growth.ts";
 import { loadTable } from "./load.ts";
 import { shown } from "./picture.ts";
@@ -26,6 +27,7 @@ const tables: Readonly<Record<string, () => string>> = {
   growth_depth: () => describe(readResult("growth"), (growth) => growthTable(growth, "depth")),
   growth_paper: () => growthOf(paperTable),
   load: () => describe(readResult("load"), loadTable),
+  glue: () => describe(readResult("glue"), glueTable),
   data_share: () => describe(readResult("data_share"), dataShareTables),
   memory: () => describe(readResult("step_bert_base"), memoryTable),
   demo: () => {
