@@ -18,7 +18,7 @@ export * as ops from "./src/torch/ops.ts";
 export { Generator } from "./src/torch/random.ts";
 export type { OperatorFunction } from "./src/torch/schema_types.ts";
 export { detachFromScope, scope } from "./src/torch/scope.ts";
-export { liveTensorCount, Tensor, traceTensors } from "./src/torch/tensor.ts";
+export { liveTensorCount, lostTensorCount, Tensor, traceTensors } from "./src/torch/tensor.ts";
 export { item, tensorFrom, type TensorOptions, toNumbers, toTypedArray } from "./src/torch/transfer.ts";
 
 // Models

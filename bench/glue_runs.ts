@@ -135,7 +135,8 @@ async function runInPython({ arm, task, seed, settings, model, glueDir, python, 
   await writer.close();
   const { success, stdout } = await child.output();
   if (!success) throw new Error(`glue_full.py failed on ${task}, seed ${seed}`);
-  const { logits, ...run } = JSON.parse(new TextDecoder().decode(stdout)) as PythonRun;
+  // The Trainer prints lines of its own before it.
+  const { logits, ...run } = JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1) ?? "") as PythonRun;
   const predictions = logits.map((each) => labels === 1 ? each[0] ?? NaN : each.indexOf(Math.max(...each)));
   return { metrics: score(predictions, dev.map(({ label }) => Number(label))), ...run, peakBytes: null };
 }

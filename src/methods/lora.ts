@@ -103,7 +103,7 @@ export function adapterParameters(model: SequenceClassifier): Map<string, Tensor
  */
 export function mergeLora({ model }: Classifier): void {
   for (const { linear, lora } of loraLinears(model).values()) {
-    noGrad(() => scope(() => add_(linear.weight, lora.product())));
+    noGrad(() => scope(() => add_(linear.weight, lora.product()).dispose()));
     linear.adapt(null);
     disposeModule(lora);
   }

@@ -25,11 +25,20 @@ interface State extends Description {
 }
 
 let live = 0;
+let lost = 0;
 let traced = false;
 
 /** The number of tensors that this process holds and has not freed. */
 export function liveTensorCount(): number {
   return live;
+}
+
+/**
+ * The number of tensors so far that the garbage collector had to free, because nothing else did: 0 in a program that
+ * frees its tensors.
+ */
+export function lostTensorCount(): number {
+  return lost;
 }
 
 /** Debug mode: remembers where each tensor is made, for the message of a use after free. Slow. */
@@ -40,6 +49,7 @@ export function traceTensors(on: boolean): void {
 const forgotten = new FinalizationRegistry<number>((handle) => {
   freeHandles([handle]);
   live--;
+  lost++;
 });
 
 /**

@@ -6,6 +6,7 @@ import {
   applyMethod,
   type Classifier,
   exportOnnx,
+  Generator,
   loadClassifier,
   mergeLora,
   noGrad,
@@ -56,8 +57,9 @@ async function assertLogits(classifier: Classifier, { batches: found }: Compared
 }
 
 function shake(classifier: Classifier): void {
+  using random = new Generator(5);
   for (const tensor of trainedParameters(classifier.model)) {
-    noGrad(() => ops.normal_(tensor, 0, 0.3).dispose());
+    noGrad(() => ops.normal_(tensor, 0, 0.3, { generator: random }).dispose());
   }
 }
 

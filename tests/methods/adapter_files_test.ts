@@ -5,6 +5,7 @@ import { join } from "node:path";
 import {
   applyMethod,
   type Classifier,
+  Generator,
   loadClassifier,
   type LoadOptions,
   mergeLora,
@@ -33,9 +34,10 @@ function logitsOf(classifier: Classifier): readonly number[] {
 /** LoRA and the head with values of their own. */
 function adapt(classifier: Classifier, method = "lora"): void {
   applyMethod(classifier, method, method.includes("freeze") ? { freezeLayers: 2 } : {});
+  using random = new Generator(6);
   for (const tensor of trainedParameters(classifier.model)) {
     noGrad(() => ops.add_(tensor, tensor, { alpha: 0.1 }).dispose());
-    if (tensor.shape.includes(8)) noGrad(() => ops.normal_(tensor, 0, 0.1).dispose());
+    if (tensor.shape.includes(8)) noGrad(() => ops.normal_(tensor, 0, 0.1, { generator: random }).dispose());
   }
 }
 

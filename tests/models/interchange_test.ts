@@ -5,6 +5,7 @@ import { join } from "node:path";
 import {
   applyMethod,
   type Classifier,
+  Generator,
   initialize,
   loadClassifier,
   loadPredictor,
@@ -89,8 +90,9 @@ interface Answer {
 
 /** The trained parameters get values of their own. */
 function shake(classifier: Classifier): void {
+  using random = new Generator(4);
   for (const [index, tensor] of trainedParameters(classifier.model).entries()) {
-    noGrad(() => ops.normal_(tensor, 0, index % 2 === 0 ? 0.2 : 0.3).dispose());
+    noGrad(() => ops.normal_(tensor, 0, index % 2 === 0 ? 0.2 : 0.3, { generator: random }).dispose());
   }
 }
 

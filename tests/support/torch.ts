@@ -1,17 +1,18 @@
 // LibTorch for the tests: loaded in every file that imports this; and what tests say about tensors.
 
 import assert from "node:assert/strict";
-import { initialize, liveTensorCount, memory, type Tensor, threads, toNumbers } from "../../mod.ts";
+import { initialize, liveTensorCount, lostTensorCount, memory, type Tensor, threads, toNumbers } from "../../mod.ts";
 
 await initialize();
 // The models here are tiny: threads that wait for each other only cost time, most of all on a busy machine.
 threads(1);
 
-/** Asserts that no tensor and no byte is left of what `body` made. */
+/** Asserts that no tensor and no byte is left of what `body` made, and that the garbage collector had no part in it. */
 export async function assertNothingLeft(body: () => void | Promise<void>): Promise<void> {
-  const before = [liveTensorCount(), memory().liveBytes];
+  const counts = (): number[] => [liveTensorCount(), memory().liveBytes, lostTensorCount()];
+  const before = counts();
   await body();
-  assert.deepEqual([liveTensorCount(), memory().liveBytes], before);
+  assert.deepEqual(counts(), before);
 }
 
 /** Asserts a tensor's shape and elements; numbers may differ by `tolerance`. */

@@ -5,6 +5,7 @@ import {
   detachFromScope,
   DisposedTensorError,
   liveTensorCount,
+  lostTensorCount,
   memory,
   ops,
   scope,
@@ -174,10 +175,11 @@ Deno.test("under traceTensors it names the place where the tensor was made", () 
   }
 });
 
-Deno.test("a tensor that was forgotten outside every scope is freed by the collector", async () => {
+Deno.test("a tensor that was forgotten outside every scope is freed by the collector, and counted as lost", async () => {
   const collect = (globalThis as { gc?: () => void }).gc;
   assert.ok(collect, "run with --v8-flags=--expose-gc");
   const before = [liveTensorCount(), memory().liveBytes];
+  const lost = lostTensorCount();
   (() => {
     for (let index = 0; index < 50; index++) ops.zeros([100]);
   })();
@@ -187,6 +189,7 @@ Deno.test("a tensor that was forgotten outside every scope is freed by the colle
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   assert.deepEqual([liveTensorCount(), memory().liveBytes], before);
+  assert.equal(lostTensorCount(), lost + 50);
 });
 
 Deno.test("what a tensor says of itself", () => {

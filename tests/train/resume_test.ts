@@ -12,7 +12,6 @@ import {
   newestCheckpoint,
   noGrad,
   ops,
-  scope,
   toTypedArray,
   train,
   type TrainEvent,
@@ -272,7 +271,7 @@ Deno.test("an adapter goes on only with the base that it began with", async () =
     const classifier = await small("lora");
     const [frozen] = [...namedParameters(classifier.model).values()].filter(({ requiresGrad }) => !requiresGrad);
     assert.ok(frozen);
-    noGrad(() => scope(() => ops.mulScalar_(frozen, 1.5)));
+    noGrad(() => ops.mulScalar_(frozen, 1.5).dispose());
     return classifier;
   };
   const resumeFrom = newestCheckpoint(temporary.path);
