@@ -1,4 +1,4 @@
-// A file of output: it takes its name when all is written in it, and never the name of another.
+// A file of output: it takes its name when all is written in it.
 
 import { dirname } from "node:path";
 import { CheckpointError } from "../errors.ts";
@@ -22,14 +22,23 @@ export function refuseExistingFile(path: string): void {
  */
 export function writeNewFile(path: string, text: string): void {
   refuseExistingFile(path);
-  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.partial`;
   try {
     Deno.mkdirSync(dirname(path), { recursive: true });
+    replaceFile(path, text);
+  } catch (cause) {
+    throw unwritable(path, cause);
+  }
+}
+
+/** Writes a file instead of the one that may be there, at once or not at all. Throws the system's error. */
+export function replaceFile(path: string, text: string): void {
+  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.partial`;
+  try {
     writeText(temporary, text);
     Deno.renameSync(temporary, path);
-  } catch (cause) {
+  } catch (error) {
     removeIfThere(temporary);
-    throw unwritable(path, cause);
+    throw error;
   }
 }
 

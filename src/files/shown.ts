@@ -15,14 +15,14 @@ export function quoteName(name: string): string {
 /** A value from a JSON file. */
 export function show(value: unknown): string {
   try {
-    return escaped(cut(JSON.stringify(value, spelled) ?? "nothing"));
+    return escaped(cut(JSON.stringify(value, nonFiniteAsText) ?? "nothing"));
   } catch {
     return "nested too deeply to be shown";
   }
 }
 
-// JSON has neither NaN nor Infinity, and calls them null.
-function spelled(_: string, value: unknown): unknown {
+/** For `JSON.stringify`: JSON has neither NaN nor Infinity, and would call them null. */
+export function nonFiniteAsText(_: string, value: unknown): unknown {
   return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { isObject, readTextUpTo } from "../files/json_text.ts";
 import { replaceFolder, writeText } from "../files/output_folder.ts";
-import { reasonOf } from "../files/shown.ts";
+import { nonFiniteAsText, reasonOf } from "../files/shown.ts";
 import { readSavedPart, writeSavedPart } from "../methods/saved_part.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { threads } from "../torch/mod.ts";
@@ -125,11 +125,7 @@ function parse(path: string): unknown {
   }
 }
 
-// JSON has no NaN, which a metric may be.
-function nonFiniteAsText(_: string, value: unknown): unknown {
-  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
-}
-
+// A metric may be NaN.
 function nonFiniteFromText(_: string, value: unknown): unknown {
   return typeof value === "string" && /^(NaN|-?Infinity)$/.test(value) ? Number(value) : value;
 }

@@ -3,7 +3,7 @@
 import { DataError } from "../../errors.ts";
 import { AppendFile } from "../../files/append_file.ts";
 import { isObject } from "../../files/json_text.ts";
-import { writeText } from "../../files/output_folder.ts";
+import { replaceFile } from "../../files/output_file.ts";
 import { isFile } from "../../files/presence.ts";
 import { reasonOf } from "../../files/shown.ts";
 import type { LogRecord } from "./record.ts";
@@ -65,7 +65,11 @@ export function cutMetrics(path: string, { step, evaluation }: LogStart): void {
     const event = parsed(line) ?? refuse(path, index);
     return step > 0 && event.step <= (event.type === "evaluation" ? evaluation?.step ?? 0 : step);
   });
-  replaceFile(path, kept.map((line) => line + "\n").join(""));
+  try {
+    replaceFile(path, kept.map((line) => line + "\n").join(""));
+  } catch (cause) {
+    throw new DataError(`${path} cannot be written (${reasonOf(cause)})`, { cause });
+  }
 }
 
 function wholeLines(path: string): string[] {
@@ -89,23 +93,4 @@ function parsed(line: string): MetricsLine | null {
 
 function refuse(path: string, index: number): never {
   throw new DataError(`${path}: line ${index + 1} is no event of a run: no object with a type and a step`);
-}
-
-function replaceFile(path: string, text: string): void {
-  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.partial`;
-  try {
-    writeText(temporary, text);
-    Deno.renameSync(temporary, path);
-  } catch (cause) {
-    removeIfThere(temporary);
-    throw new DataError(`${path} cannot be written (${reasonOf(cause)})`, { cause });
-  }
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }

@@ -5,23 +5,12 @@ import type { StepEvent, TrainEvent } from "../events.ts";
 /** What is logged: a line of metrics.jsonl. */
 export type LogRecord = StepRecord | (Exclude<TrainEvent, StepEvent> & { readonly time: string });
 
-/** A step, with those after the last one that was logged. */
-export interface StepRecord {
-  readonly type: "step";
-  readonly step: number;
-  readonly totalSteps: number;
-  readonly epoch: number;
-  /** The mean over the steps. */
-  readonly loss: number;
-  /** Of the last step, as are the gradients' norm and the bytes. */
-  readonly learningRate: number;
-  readonly gradientNorm: number | null;
-  /** In all the steps, as are the milliseconds. */
-  readonly tokens: number;
+/**
+ * A step, with those after the last one that was logged: the loss is the mean over them, tokens and milliseconds are in
+ * all of them, the rest is the last one's.
+ */
+export interface StepRecord extends StepEvent {
   readonly tokensPerSecond: number;
-  readonly milliseconds: number;
-  readonly liveBytes: number;
-  readonly peakBytes: number;
   /** When it was done, as ISO 8601 in UTC. */
   readonly time: string;
 }

@@ -2,9 +2,9 @@
 
 import { join } from "node:path";
 import { CheckpointError } from "../../errors.ts";
-import type { Target } from "../../models/classifier.ts";
 import { readTextUpTo } from "../../files/json_text.ts";
 import type { Metrics } from "../evaluate.ts";
+import type { FineTuneResult } from "../fine_tune.ts";
 import { trainingRecordName } from "../training_record.ts";
 import { type Combination, combinationName } from "./grid.ts";
 
@@ -23,16 +23,10 @@ export interface SweepRun {
 }
 
 /** What of a run's result a sweep keeps; all of it is in the run's folder. */
-export interface RunResult {
-  readonly dev: Metrics | null;
-  /** Of GLUE's MNLI. */
-  readonly devMismatched: Metrics | null;
-  readonly test: Metrics | null;
-  readonly steps: number;
-  readonly seconds: number;
-  readonly peakBytes: number;
-  readonly target: Target;
-}
+export type RunResult = Pick<
+  FineTuneResult,
+  "dev" | "devMismatched" | "test" | "steps" | "seconds" | "peakBytes" | "target"
+>;
 
 /** A run as its folder tells: done where there is a result. */
 export function runOf(options: Combination, outputDir: string): SweepRun {

@@ -1,6 +1,7 @@
 // A sweep's folder: sweep.json, which says what it is and how far, and a folder for each run.
 
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { CheckpointError, OptionError } from "../../errors.ts";
 import { isObject, readTextUpTo } from "../../files/json_text.ts";
 import { checkOutputFolder, removePartial, writeIntoFolder, writeText } from "../../files/output_folder.ts";
@@ -95,13 +96,13 @@ function differenceOf(stored: SweepIdentity, given: SweepIdentity): string | nul
   const names = new Set([...Object.keys(stored.options), ...Object.keys(now.options)]);
   for (const name of names.difference(new Set<string>(changeable))) {
     const [before, after] = [stored.options[name], now.options[name]];
-    if (canonical(before) !== canonical(after)) return `${name} is ${described(before)} and not ${described(after)}`;
+    if (!isDeepStrictEqual(before, after)) return `${name} is ${described(before)} and not ${described(after)}`;
   }
   const grids = [stored.grid, now.grid] as Readonly<Record<string, readonly unknown[]>>[];
   for (const name of new Set(grids.flatMap(Object.keys))) {
     const [before, after] = grids.map((grid) => grid[name]);
     if (before === undefined || after === undefined) return `${name} ${before ? "varies" : "does not vary"}`;
-    const lost = before.find((value) => !after.some((other) => canonical(other) === canonical(value)));
+    const lost = before.find((value) => !after.some((other) => isDeepStrictEqual(other, value)));
     if (lost !== undefined) return `the grid of ${name} has ${shown(lost)}`;
   }
   return null;
@@ -109,13 +110,4 @@ function differenceOf(stored: SweepIdentity, given: SweepIdentity): string | nul
 
 function described(value: unknown): string {
   return value === undefined ? "not given" : shown(value);
-}
-
-// The same text for objects that differ in the order of their keys alone.
-function canonical(value: unknown): string {
-  return JSON.stringify(
-    value,
-    (_key, inner) =>
-      isObject(inner) ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => a < b ? -1 : 1)) : inner,
-  ) ?? "";
 }
