@@ -1,5 +1,6 @@
 // `fewtune profile`: one training step taken apart, as a table, as JSON, and as a picture.
 
+import { methodDeclarations } from "../methods/registry.ts";
 import { dirname } from "node:path";
 import { Command, type CommandUnknownOpts, Option } from "npm:@commander-js/extra-typings@15.1.0";
 import { OptionError } from "../errors.ts";
@@ -61,8 +62,11 @@ export function profileCommand(): CommandUnknownOpts {
   return command;
 }
 
+const methodOptionNames = Object.keys(methodDeclarations) as (keyof typeof methodDeclarations)[];
+
 const settings = [
-  ...["batchSize", "method", "k", "loraRank", "loraAlpha", "loraTargets", "freezeLayers"] as const,
+  ...["batchSize", "method", "k"] as const,
+  ...methodOptionNames,
   ...["activations", "memoryBudget", "precision", "optimizerInBackward", "seed", "threads", "device"] as const,
 ];
 

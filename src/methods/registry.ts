@@ -1,17 +1,33 @@
 // The weight methods that Fewtune knows, and all that they can be told.
 
+import { bitfit } from "./bitfit.ts";
 import type { WeightMethod } from "./contract.ts";
-import type { FreezeOptions } from "./freeze.ts";
+import { freezeDeclarations, type FreezeOptions } from "./freeze.ts";
 import { full } from "./full.ts";
-import { lora, type LoraOptions } from "./lora.ts";
+import { ia3 } from "./ia3.ts";
+import { lora } from "./lora.ts";
+
+const methods = [full, lora, bitfit, ia3] as const;
+
+/** In the order in which a message lists them. */
+export const weightMethods: readonly WeightMethod[] = methods;
+
+type Together<Union> = (Union extends unknown ? (each: Union) => void : never) extends (all: infer All) => void ? All
+  : never;
+type OptionsOf<Known> = Known extends WeightMethod<infer Options> ? Options : never;
+
+/** The declarations of all methods' options. */
+export const methodDeclarations: Together<typeof methods[number]["options"]> & typeof freezeDeclarations = Object
+  .assign(
+    {},
+    ...methods.map(({ options }) => options),
+    freezeDeclarations,
+  );
 
 /** The options of all methods; one that belongs to another method is refused. */
-export interface MethodOptions extends LoraOptions, FreezeOptions {
+export type MethodOptions = Together<OptionsOf<typeof methods[number]>> & FreezeOptions & {
   /** Whether the embeddings stay as they are, with every method, and a head that is tied to them too. Default false. */
   readonly freezeEmbeddings?: boolean | undefined;
   /** Of the first values of what a method puts into the model. Default 0. */
   readonly seed?: number;
-}
-
-/** In the order in which a message lists them. */
-export const weightMethods: readonly WeightMethod<MethodOptions>[] = [full, lora];
+};

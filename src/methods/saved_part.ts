@@ -1,4 +1,4 @@
-// What is saved of a model while it trains: what a method put into it, or else all of it.
+// What is saved of a model while it trains: what methods made of it, or else all of it.
 
 import { openWeights } from "../files/open_weights.ts";
 import { openSafetensors } from "../files/safetensors.ts";
@@ -10,18 +10,18 @@ import { checkShapes, readParameter } from "../models/read_parameter.ts";
 import { writeClassifier } from "../models/save.ts";
 import { namedParameters } from "../nn/module.ts";
 import type { Tensor } from "../torch/mod.ts";
-import { loraLinears } from "./lora.ts";
-import { adapterWeightsName } from "./peft.ts";
-import { requireAdapter, savedAdapter, writeAdapter } from "./save_adapter.ts";
+import { adapterFile, requireAdapter, writeAdapter } from "./save_adapter.ts";
 
 /** The parameters that are saved, by their names in the file of weights. */
-export function savedPart({ model }: Classifier): Map<string, Tensor> {
-  return loraLinears(model).size > 0 ? savedAdapter(model) : namedParameters(model);
+export function savedPart({ model, adaptation }: Classifier): Map<string, Tensor> {
+  if (adaptation === null) return namedParameters(model);
+  const { prefix } = adapterFile(adaptation);
+  return new Map(adaptation.trained.entries().map(([key, tensor]) => [prefix + key, tensor]));
 }
 
 /** Throws {@linkcode OptionError} when the model has an adapter and was not loaded from a folder, the adapter's base. */
 export function checkSavedPart(classifier: Classifier): void {
-  if (loraLinears(classifier.model).size > 0) requireAdapter(classifier);
+  if (classifier.adaptation !== null) requireAdapter(classifier);
 }
 
 /**
@@ -31,7 +31,7 @@ export function checkSavedPart(classifier: Classifier): void {
  * @throws {CheckpointError} when a file cannot be written
  */
 export function writeSavedPart(classifier: Classifier, folder: string, files: Readonly<Record<string, string>>): void {
-  const write = loraLinears(classifier.model).size > 0 ? writeAdapter : writeClassifier;
+  const write = classifier.adaptation ? writeAdapter : writeClassifier;
   write(classifier, folder, files);
 }
 
@@ -49,6 +49,6 @@ export function readSavedPart(classifier: Classifier, folder: string): void {
   for (const [name, parameter] of parameters) readParameter(file, name, parameter);
 }
 
-function openPart({ model }: Classifier, folder: string): WeightsFile {
-  return loraLinears(model).size > 0 ? openSafetensors(`${folder}/${adapterWeightsName}`) : openWeights(folder);
+function openPart({ adaptation }: Classifier, folder: string): WeightsFile {
+  return adaptation ? openSafetensors(`${folder}/${adapterFile(adaptation).weightsName}`) : openWeights(folder);
 }

@@ -4,6 +4,7 @@ import type { Activation } from "../nn/activation.ts";
 import type { Dropout } from "../nn/dropout.ts";
 import type { Linear } from "../nn/linear.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
+import type { SublayerEnd } from "../nn/sublayer_end.ts";
 import type { Device, DType, Generator, Tensor } from "../torch/mod.ts";
 import type { ConfigReader } from "./config.ts";
 
@@ -14,11 +15,17 @@ export interface RowInputs {
   readonly tokenTypeIds: Tensor;
 }
 
+/** The linear maps of a layer, whatever the architecture calls them: attention's four and the feed-forward's two. */
+export const linearSites = ["query", "key", "value", "attentionOutput", "intermediate", "output"] as const;
+
+/** One of them. */
+export type LinearSite = typeof linearSites[number];
+
 /** One layer, in the parts around attention; only attention looks at other rows. */
 export interface TransformerLayer extends Module {
-  readonly query: Linear;
-  readonly key: Linear;
-  readonly value: Linear;
+  readonly linears: Readonly<Record<LinearSite, Linear>>;
+  /** How its halves end. */
+  readonly ends: Readonly<Record<"attention" | "feedForward", SublayerEnd>>;
   /** What queries, keys and values are made of: the hidden states, normalised first where the architecture does so. */
   attentionInput(hidden: Tensor): Tensor;
   /** The layer's output `[N, hiddenSize]` from its input and the attention's result, both `[N, hiddenSize]`. */

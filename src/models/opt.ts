@@ -8,6 +8,7 @@ import { Linear } from "../nn/linear.ts";
 import { linearMap } from "../nn/linear_map.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
 import { Projection } from "../nn/projection.ts";
+import { SublayerEnd } from "../nn/sublayer_end.ts";
 import { add_, addScalar, type Generator, scope, type Tensor } from "../torch/mod.ts";
 import type { ConfigReader } from "./config.ts";
 import type {
@@ -108,38 +109,34 @@ class OptEmbeddings implements Module {
 
 class OptLayer implements TransformerLayer {
   readonly children: Readonly<Record<string, Module>>;
-  readonly query: Linear;
-  readonly key: Linear;
-  readonly value: Linear;
-  readonly #attentionOutput: Linear;
+  readonly linears: TransformerLayer["linears"];
+  readonly ends: TransformerLayer["ends"];
   readonly #attentionNorm: LayerNorm;
-  readonly #intermediate: Linear;
-  readonly #output: Linear;
   readonly #outputNorm: LayerNorm;
-  readonly #dropout: Dropout;
   readonly #activation: Activation;
   readonly #isPreNorm: boolean;
 
   constructor(config: OptConfig, options: ParameterOptions) {
     const { hiddenSize, ffnDim } = config;
-    this.query = new Linear(hiddenSize, hiddenSize, options);
-    this.key = new Linear(hiddenSize, hiddenSize, options);
-    this.value = new Linear(hiddenSize, hiddenSize, options);
-    this.#attentionOutput = new Linear(hiddenSize, hiddenSize, options);
+    const square = (): Linear => new Linear(hiddenSize, hiddenSize, options);
+    const [query, key, value, attentionOutput] = [square(), square(), square(), square()];
+    const intermediate = new Linear(hiddenSize, ffnDim, options);
+    const output = new Linear(ffnDim, hiddenSize, options);
+    this.linears = { query, key, value, attentionOutput, intermediate, output };
     this.#attentionNorm = new LayerNorm(hiddenSize, layerNormEps, options);
-    this.#intermediate = new Linear(hiddenSize, ffnDim, options);
-    this.#output = new Linear(ffnDim, hiddenSize, options);
     this.#outputNorm = new LayerNorm(hiddenSize, layerNormEps, options);
-    this.#dropout = new Dropout(config.dropout);
     this.#activation = config.activationFunction;
     this.#isPreNorm = config.doLayerNormBefore;
-    const attention = { q_proj: this.query, k_proj: this.key, v_proj: this.value, out_proj: this.#attentionOutput };
+    const end = (norm: LayerNorm): SublayerEnd =>
+      new SublayerEnd(new Dropout(config.dropout), this.#isPreNorm ? null : norm);
+    this.ends = { attention: end(this.#attentionNorm), feedForward: end(this.#outputNorm) };
     this.children = {
-      self_attn: { children: attention },
+      self_attn: { children: { q_proj: query, k_proj: key, v_proj: value, out_proj: attentionOutput } },
       self_attn_layer_norm: this.#attentionNorm,
-      fc1: this.#intermediate,
-      fc2: this.#output,
+      fc1: intermediate,
+      fc2: output,
       final_layer_norm: this.#outputNorm,
+      ...{ attention_end: this.ends.attention, output_end: this.ends.feedForward },
     };
   }
 
@@ -148,18 +145,13 @@ class OptLayer implements TransformerLayer {
   }
 
   afterAttention(hidden: Tensor, context: Tensor, random: Generator | null): Tensor {
+    const { attentionOutput, intermediate, output } = this.linears;
     return scope(() => {
-      const attended = this.#addTo(hidden, this.#attentionOutput.forward(context), this.#attentionNorm, random);
-      const inner = this.#intermediate.forward(this.#isPreNorm ? this.#outputNorm.forward(attended) : attended);
-      const output = this.#output.forwardActivated(inner, this.#activation);
-      return this.#addTo(attended, output, this.#outputNorm, random);
+      const attended = this.ends.attention.forward(attentionOutput.forward(context, random), hidden, random);
+      const inner = intermediate.forward(this.#isPreNorm ? this.#outputNorm.forward(attended) : attended, random);
+      const dense = output.forwardActivated(inner, this.#activation, random);
+      return this.ends.feedForward.forward(dense, attended, random);
     });
-  }
-
-  // How both halves of a layer end: dropout, the residual added, and in a post-norm model LayerNorm.
-  #addTo(residual: Tensor, output: Tensor, norm: LayerNorm, random: Generator | null): Tensor {
-    const sum = add_(this.#dropout.applyInPlace(output, random), residual);
-    return this.#isPreNorm ? sum : norm.forward(sum);
   }
 }
 

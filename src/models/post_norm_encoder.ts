@@ -6,8 +6,9 @@ import { Embedding } from "../nn/embedding.ts";
 import { LayerNorm } from "../nn/layer_norm.ts";
 import { Linear } from "../nn/linear.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
+import { SublayerEnd } from "../nn/sublayer_end.ts";
 import { add_, addScalar, type Generator, mulScalar, scope, type Tensor } from "../torch/mod.ts";
-import type { Backbone, RowInputs, TransformerLayer } from "./contract.ts";
+import type { Backbone, LinearSite, RowInputs, TransformerLayer } from "./contract.ts";
 
 /** The sizes of an encoder, and the probabilities of its dropout. */
 export interface EncoderShape {
@@ -34,14 +35,8 @@ export interface EncoderShape {
 }
 
 /** The parts of a layer that have parameters. */
-export interface LayerParts {
-  readonly query: Linear;
-  readonly key: Linear;
-  readonly value: Linear;
-  readonly attentionOutput: Linear;
+export interface LayerParts extends Readonly<Record<LinearSite, Linear>> {
   readonly attentionNorm: LayerNorm;
-  readonly intermediate: Linear;
-  readonly output: Linear;
   readonly outputNorm: LayerNorm;
 }
 
@@ -102,33 +97,29 @@ class Embeddings implements Module {
 
 class PostNormLayer implements TransformerLayer {
   readonly children: Readonly<Record<string, Module>>;
-  readonly query: Linear;
-  readonly key: Linear;
-  readonly value: Linear;
-  readonly #parts: LayerParts;
-  readonly #attentionDropout: Dropout;
-  readonly #outputDropout: Dropout;
+  readonly linears: TransformerLayer["linears"];
+  readonly ends: TransformerLayer["ends"];
   readonly #activation: Activation;
 
   constructor(shape: EncoderShape, keys: EncoderKeys, options: ParameterOptions) {
     const { hiddenSize, intermediateSize, layerNormEps } = shape;
-    this.#parts = {
+    const attentionNorm = new LayerNorm(hiddenSize, layerNormEps, options);
+    const outputNorm = new LayerNorm(hiddenSize, layerNormEps, options);
+    this.linears = {
       query: new Linear(hiddenSize, hiddenSize, options),
       key: new Linear(hiddenSize, hiddenSize, options),
       value: new Linear(hiddenSize, hiddenSize, options),
       attentionOutput: new Linear(hiddenSize, hiddenSize, options),
-      attentionNorm: new LayerNorm(hiddenSize, layerNormEps, options),
       intermediate: new Linear(hiddenSize, intermediateSize, options),
       output: new Linear(intermediateSize, hiddenSize, options),
-      outputNorm: new LayerNorm(hiddenSize, layerNormEps, options),
     };
-    this.query = this.#parts.query;
-    this.key = this.#parts.key;
-    this.value = this.#parts.value;
-    this.#attentionDropout = new Dropout(shape.attentionOutputDropout);
-    this.#outputDropout = new Dropout(shape.dropout);
+    this.ends = {
+      attention: new SublayerEnd(new Dropout(shape.attentionOutputDropout), attentionNorm),
+      feedForward: new SublayerEnd(new Dropout(shape.dropout), outputNorm),
+    };
     this.#activation = shape.activation;
-    this.children = keys.layer(this.#parts);
+    const parts = keys.layer({ ...this.linears, attentionNorm, outputNorm });
+    this.children = { ...parts, attention_end: this.ends.attention, output_end: this.ends.feedForward };
   }
 
   attentionInput(hidden: Tensor): Tensor {
@@ -136,14 +127,15 @@ class PostNormLayer implements TransformerLayer {
   }
 
   afterAttention(hidden: Tensor, context: Tensor, random: Generator | null): Tensor {
-    const { attentionOutput, attentionNorm, intermediate, output, outputNorm } = this.#parts;
+    const { attentionOutput, intermediate, output } = this.linears;
     return scope(() => {
-      const attended = scope(() => {
-        const sum = add_(this.#attentionDropout.applyInPlace(attentionOutput.forward(context), random), hidden);
-        return attentionNorm.forward(sum);
-      });
-      const dense = scope(() => output.forwardActivated(intermediate.forward(attended), this.#activation));
-      return outputNorm.forward(add_(this.#outputDropout.applyInPlace(dense, random), attended));
+      const attended = scope(() =>
+        this.ends.attention.forward(attentionOutput.forward(context, random), hidden, random)
+      );
+      const dense = scope(() =>
+        output.forwardActivated(intermediate.forward(attended, random), this.#activation, random)
+      );
+      return this.ends.feedForward.forward(dense, attended, random);
     });
   }
 }

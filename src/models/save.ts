@@ -1,7 +1,6 @@
 // Saves a classifier as a folder that loads here and in Hugging Face's libraries: all of it or nothing.
 
 import { OptionError } from "../errors.ts";
-import { adaptedLinears } from "../nn/linear.ts";
 import { namedParameters } from "../nn/module.ts";
 import { type DType, type Tensor, toTypedArray } from "../torch/mod.ts";
 import type { Classifier } from "./classifier.ts";
@@ -35,7 +34,7 @@ export interface SaveOptions {
  * when it is told `trust_remote_code=True`, and refuses it otherwise.
  * A language model saves as one; a tied weight is saved once, under the embeddings' key.
  *
- * A model with adapters is no ordinary checkpoint: `saveAdapter` saves the adapters alone, and after `mergeLora` the
+ * A model with adapters is no ordinary checkpoint: `saveAdapter` saves the adapters alone, and after `mergeAdapter` the
  * model is saved whole.
  *
  * @throws {CheckpointError} when the folder exists or cannot be written
@@ -62,12 +61,14 @@ export function writeClassifier(
   writeCompanions(classifier, folder, files);
 }
 
-function refuseAdapters({ model }: Classifier): void {
-  if (adaptedLinears(model).size > 0) {
-    throw new OptionError(
-      "the model has LoRA adapters: save them beside their base (saveAdapter), or merge them into its weights first (mergeLora)",
-    );
-  }
+function refuseAdapters({ adaptation }: Classifier): void {
+  if (adaptation === null) return;
+  throw new OptionError(
+    `the model has an adapter (${
+      adaptation.methods.join("+")
+    }): save it beside its base (saveAdapter), or merge it into ` +
+      "the model's weights first (mergeAdapter)",
+  );
 }
 
 /** Writes parameters by name as a safetensors file. */
@@ -85,18 +86,25 @@ export function parameterSources(parameters: ReadonlyMap<string, Tensor>): Safet
   }));
 }
 
-/** Writes what goes with the weights: config.json, the model file, the tokenizer's, and `files` (name to content). */
+/**
+ * Writes what goes with the weights: config.json, the model file, the tokenizer's, and `files` (name to content).
+ *
+ * @param ownFields further fields of config.json's object `fewtune`
+ */
 export function writeCompanions(
   classifier: Classifier,
   folder: string,
   files: Readonly<Record<string, string>>,
+  ownFields: Readonly<Record<string, unknown>> = {},
 ): void {
   copyTokenizer(classifier.folder, folder);
   if (!hasStandardHead(classifier)) {
     completeTokenizer(folder, classifier);
     writeText(`${folder}/${modelFileName}`, modelFile);
   }
-  writeText(`${folder}/config.json`, JSON.stringify(savedConfig(classifier), null, 2) + "\n");
+  const config = savedConfig(classifier);
+  const described = { ...config, fewtune: { ...Object(config["fewtune"]), ...ownFields } };
+  writeText(`${folder}/config.json`, JSON.stringify(described, null, 2) + "\n");
   for (const [name, content] of Object.entries(files)) writeText(`${folder}/${name}`, content);
 }
 

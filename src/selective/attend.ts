@@ -25,6 +25,8 @@ export interface LayerRun {
   readonly layer: TransformerLayer;
   readonly batch: PackedBatch;
   readonly random: DropoutRandom | null;
+  /** Whether {@linkcode attend} keeps the states of the rest's generator, with which its keys can be made again. */
+  readonly keepsRestStates?: boolean;
   /** Told when a block's rest or its selected rows are done. */
   readonly onWork?: ((kind: "restForward" | "selectedForward") => void) | undefined;
 }
@@ -44,26 +46,34 @@ export interface Projected extends Keys {
 export type RestKeys = Keys | null;
 
 /** Queries, keys and values of the selected rows, with gradients where they are on. */
-export function projectSelected({ layer, batch }: LayerRun, hidden: Tensor): Projected {
+export function projectSelected(run: LayerRun, hidden: Tensor): Projected {
   return scope(() => {
+    const { layer, random } = run;
     const input = layer.attentionInput(hidden);
-    return { query: layer.query.forward(input), ...selectedKeys(layer, batch, input) };
+    // Keys first: an adapter's dropout then draws the same numbers for them when they are projected alone.
+    const keys = selectedKeys(run, input);
+    return { query: layer.linears.query.forward(input, random?.selected ?? null), ...keys };
   });
 }
 
 /** Their keys and values alone. */
-export function projectSelectedKeys({ layer, batch }: LayerRun, hidden: Tensor): Keys {
-  return scope(() => selectedKeys(layer, batch, layer.attentionInput(hidden)));
+export function projectSelectedKeys(run: LayerRun, hidden: Tensor): Keys {
+  return scope(() => selectedKeys(run, run.layer.attentionInput(hidden)));
 }
 
-function selectedKeys(layer: TransformerLayer, batch: PackedBatch, input: Tensor): Keys {
-  const keys = keysOf(layer, input);
+function selectedKeys({ layer, batch, random }: LayerRun, input: Tensor): Keys {
+  const keys = keysOf(layer, input, random?.selected ?? null);
   stopGradients(batch, keys.key, keys.value);
   return keys;
 }
 
-function keysOf(layer: TransformerLayer, input: Tensor): Keys {
-  return { key: layer.key.forward(input), value: layer.value.forward(input) };
+function keysOf({ linears: { key, value } }: TransformerLayer, input: Tensor, random: Generator | null): Keys {
+  return { key: key.forward(input, random), value: value.forward(input, random) };
+}
+
+/** Whether a layer's keys and values are other ones each time that they are made. */
+export function hasRandomKeys({ linears: { key, value } }: TransformerLayer): boolean {
+  return [key, value].some(({ adapters }) => adapters.some(({ hasDropout }) => hasDropout));
 }
 
 /** Sets the gradient to zero, in a batch for masked mode, at the rows that are not selected. */
@@ -73,10 +83,13 @@ export function stopGradients(batch: PackedBatch, ...tensors: readonly Tensor[])
   }
 }
 
-/** Keys and values of a block's rest, made of the layer's input `[N_rest, d]`. */
-export function projectRest({ layer }: LayerRun, block: Block, rest: Tensor | null): RestKeys {
+/**
+ * Keys and values of a block's rest, made of the layer's input `[N_rest, d]`. Where an adapter has dropout, its generator
+ * has to be where it was before the block.
+ */
+export function projectRest({ layer, random }: LayerRun, block: Block, rest: Tensor | null): RestKeys {
   if (rest === null || block.rest.count === 0) return null;
-  return noGrad(() => scope(() => keysOf(layer, layer.attentionInput(rowsOf(rest, block.rest)))));
+  return noGrad(() => scope(() => keysOf(layer, layer.attentionInput(rowsOf(rest, block.rest)), random?.rest ?? null)));
 }
 
 /** What {@linkcode attend} works on. */
@@ -86,17 +99,29 @@ export interface Attending<Result> {
   readonly rest: Tensor | null;
   /** Where the layer's output at the rest goes; null: nothing reads it. */
   readonly restOutput: Tensor | null;
-  /** What is kept of a block: its context `[count, d]`, and the keys and values of its rest. */
-  readonly keep: (context: () => Tensor, restKeys: RestKeys, block: Block) => Result;
+  /** What is kept of a block. */
+  readonly keep: (attended: Attended) => Result;
+}
+
+/** A block after attention. */
+export interface Attended {
+  readonly block: Block;
+  /** Attention's result at its selected rows, `[count, d]`, computed when it is asked for. */
+  readonly context: () => Tensor;
+  readonly restKeys: RestKeys;
+  /** Of the rest's generator before the block; undefined where it is not kept. */
+  readonly restState: Uint8Array | undefined;
 }
 
 /** Runs attention, and the whole layer for the rest; gives what is kept of each block. */
 export function attend<Result>(run: LayerRun, { projected, rest, restOutput, keep }: Attending<Result>): Result[] {
   return run.batch.layout.blocks.map((block) =>
     scope(() => {
+      const restState = run.keepsRestStates ? run.random?.rest.state() : undefined;
       const { joined, restKeys } = runRest(run, block, projected, { input: rest, output: restOutput });
       run.onWork?.("restForward");
-      const result = keep(() => attendSelected(run, block, { ...projected, ...joined }), restKeys, block);
+      const context = (): Tensor => attendSelected(run, block, { ...projected, ...joined });
+      const result = keep({ block, context, restKeys, restState });
       run.onWork?.("selectedForward");
       return result;
     })
@@ -125,7 +150,7 @@ function runRest(run: LayerRun, block: Block, keys: Keys, { input, output }: Res
   return scope(() => {
     const rows = rowsOf(input, block.rest);
     const normed = noGrad(() => run.layer.attentionInput(rows));
-    const restKeys = noGrad(() => keysOf(run.layer, normed));
+    const restKeys = noGrad(() => keysOf(run.layer, normed, run.random?.rest ?? null));
     const joined = joinKeys(run, block, keys, restKeys);
     if (output !== null) noGrad(() => finishRest(run, block, joined, { rows, normed, output }));
     return { joined, restKeys };
@@ -159,7 +184,8 @@ function finishRest(
 ): void {
   scope(() => {
     const context = scope(() => {
-      const inHeads = splitHeads(toRectangle(layer.query.forward(normed), block.rest), model.numAttentionHeads);
+      const query = layer.linears.query.forward(normed, random?.rest ?? null);
+      const inHeads = splitHeads(toRectangle(query, block.rest), model.numAttentionHeads);
       const options = { bias: block.restBias, dropout: model.attentionDropout, random: random?.rest ?? null };
       return fromRectangle(attention(inHeads, key, value, options), block.rest);
     });

@@ -100,7 +100,7 @@ function runLayer(run: LayerRun, hidden: HiddenStates, isLast: boolean): HiddenS
       projected: projectSelected(run, hidden.selected),
       rest: hidden.rest,
       restOutput: rest,
-      keep: (context, _, block) =>
+      keep: ({ context, block }) =>
         isInference ? layer.afterAttention(rowsOf(hidden.selected, block.selected), context(), null) : context(),
     });
     const joined = joinRows(parts);

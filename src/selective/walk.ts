@@ -20,6 +20,7 @@ import {
   attend,
   attendBackward,
   forwardRest,
+  hasRandomKeys,
   type HiddenStates,
   joinRows,
   type LayerRun,
@@ -44,6 +45,8 @@ interface Kept {
   readonly restKeys: readonly RestKeys[] | null;
   /** Attention's result at the selected rows, a leaf. */
   readonly context: Tensor | null;
+  /** Of the rest's generator before each block; null where the rest's keys need none, or are kept. */
+  readonly restStates: readonly (Uint8Array | undefined)[] | null;
   /** The layer's output at the selected rows, with the graph from `input.selected` and `context` on. */
   readonly output: Tensor | null;
   readonly states: RandomStates;
@@ -114,7 +117,10 @@ export class Walk {
     const restState = isRebuilt ? this.#state("rest") : undefined;
     const isLast = index === this.#model.backbone.layers.length - 1;
     const rest = input.rest !== null && !isLast ? emptyLike(input.rest) : null;
-    const { context, restKeys } = this.#attend(layer, input, { restOutput: rest, keepsRestKeys: isStored, index });
+    const { context, restKeys, restStates } = this.#attend(layer, input, {
+      ...{ restOutput: rest, keepsRestKeys: isStored, index },
+      keepsRestStates: isRebuilt && hasRandomKeys(layer),
+    });
     const tail = isRebuilt ? this.#state("selected") : undefined;
     const selected = isStored
       ? withGrad(() => this.#tail(layer, input.selected, context))
@@ -134,6 +140,7 @@ export class Walk {
       },
       restKeys: isStored ? restKeys : null,
       context: isStored || this.#hasRest ? context : freed(context),
+      restStates,
       output: isStored ? selected : null,
       states: { attention, tail, rest: restState },
     });
@@ -144,23 +151,28 @@ export class Walk {
   #attend(
     layer: TransformerLayer,
     input: HiddenStates,
-    { restOutput, keepsRestKeys, index }: {
+    { restOutput, keepsRestKeys, keepsRestStates = false, index }: {
       readonly restOutput: Tensor | null;
       readonly keepsRestKeys: boolean;
+      readonly keepsRestStates?: boolean;
       readonly index: number | null;
     },
-  ): { readonly context: Tensor; readonly restKeys: readonly RestKeys[] } {
+  ): Pick<Kept, "restStates"> & { readonly context: Tensor; readonly restKeys: readonly RestKeys[] } {
     return scope(() => {
-      const run = this.#runOf(layer, index);
+      const run = { ...this.#runOf(layer, index), keepsRestStates };
       const blocks = attend(run, {
         projected: projectSelected(run, input.selected),
         rest: input.rest,
         restOutput,
-        keep: (context, restKeys) => ({ context: context(), restKeys: keepsRestKeys ? restKeys : null }),
+        keep: ({ context, restKeys, restState }) => ({
+          ...{ context: context(), restState },
+          restKeys: keepsRestKeys ? restKeys : null,
+        }),
       });
       return {
         context: leaf(joinRows(blocks.map(({ context }) => context))),
         restKeys: blocks.map(({ restKeys }) => restKeys),
+        restStates: keepsRestStates ? blocks.map(({ restState }) => restState) : null,
       };
     });
   }
@@ -271,11 +283,15 @@ export class Walk {
   }
 
   // Adds to the gradient of the leaf `input`.
-  #backThroughAttention({ layer, restKeys, states, input: { rest } }: Kept, input: Tensor, atContext: Tensor): void {
+  #backThroughAttention(kept: Kept, input: Tensor, atContext: Tensor): void {
+    const { layer, restKeys, states, input: { rest } } = kept;
     this.#setState("selected", states.attention);
     const run = this.#runOf(layer, null);
     const projected = withGrad(() => projectSelected(run, input));
-    const restKeysOf = (block: Block, index: number): RestKeys => restKeys?.[index] ?? projectRest(run, block, rest);
+    const restKeysOf = (block: Block, index: number): RestKeys => {
+      this.#setState("rest", kept.restStates?.[index]);
+      return restKeys?.[index] ?? projectRest(run, block, rest);
+    };
     const gradients = attendBackward(run, projected, atContext, restKeysOf);
     for (const each of restKeys ?? []) disposeKeys(each);
     rest?.dispose();
@@ -347,7 +363,9 @@ export class Walk {
     return scope(() => {
       const run = this.#runOf(layer, null);
       const restOutput = emptyLike(rest);
-      const keys = projectSelectedKeys(run, this.#selectedInput(kept));
+      const selected = this.#selectedInput(kept);
+      this.#setState("selected", states.attention);
+      const keys = projectSelectedKeys(run, selected);
       this.#setState("rest", states.rest);
       forwardRest(run, keys, { input: rest, output: restOutput });
       return restOutput;

@@ -13,7 +13,7 @@ import { hubModelOf } from "../hub/cache_layout.ts";
 import { modelFolder } from "../hub/model_folder.ts";
 import type { DownloadEvent } from "../hub/options.ts";
 import { loadClassifier } from "../methods/load.ts";
-import type { MethodOptions } from "../methods/registry.ts";
+import { methodDeclarations, type MethodOptions } from "../methods/registry.ts";
 import { writeSavedPart } from "../methods/saved_part.ts";
 import { hasStandardHead } from "../models/saved_config.ts";
 import { initialize } from "../native/load.ts";
@@ -246,25 +246,26 @@ function factsOf(
   { options, examples, versions }: TrainingRecord,
   result: FineTuneResult,
   classifier: Classifier,
-  method: Method<MethodOptions>,
+  method: Method,
 ): Omit<CardFacts, "hubName"> {
   return {
     ...result,
     ...{ name: basename(options.outputDir), base: options.model, examples, versions },
-    ...{ isAdapter: method.weights.saves === "adapter", isStandard: hasStandardHead(classifier) },
+    ...{ isAdapter: classifier.adaptation !== null, isStandard: hasStandardHead(classifier) },
     ...{ pooling: classifier.model.pooling, method: method.name, settings: shownSettings(options) },
   };
 }
 
 // What of the options a model card shows.
 function shownSettings(options: TrainingRecord["options"]): Record<string, unknown> {
-  const { k, loraRank, loraAlpha, loraTargets, freezeLayers, learningRate, epochs, maxSteps, batchSize } = options;
+  const ofMethod = Object.keys(methodDeclarations).map((name) => [name, options[name as keyof MethodOptions]]);
+  const { k, learningRate, epochs, maxSteps, batchSize } = options;
   const { freezeEmbeddings, schedule, warmupRatio, warmupSteps, weightDecay, labelSmoothing } = options;
   const classWeights = typeof options.classWeights === "object"
     ? JSON.stringify(options.classWeights)
     : options.classWeights;
   return {
-    ...{ k, loraRank, loraAlpha, loraTargets, freezeLayers, freezeEmbeddings, learningRate, schedule, warmupRatio },
+    ...{ k, ...Object.fromEntries(ofMethod), freezeEmbeddings, learningRate, schedule, warmupRatio },
     ...{ warmupSteps, epochs, maxSteps, batchSize, weightDecay, labelSmoothing, classWeights },
     ...{ maxGradNorm: options.maxGradNorm, clipping: options.clipping },
     ...{ maxLength: options.maxLength, precision: options.precision, seed: options.seed },

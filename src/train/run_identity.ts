@@ -3,7 +3,6 @@
 import { createHash } from "node:crypto";
 import { CheckpointError } from "../errors.ts";
 import { show } from "../files/shown.ts";
-import { loraLinears } from "../methods/lora.ts";
 import { savedPart } from "../methods/saved_part.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { tensorBytes } from "../models/save.ts";
@@ -113,9 +112,9 @@ function hashOfExamples(examples: readonly TrainingExample[]): string {
 }
 
 function hashOfModel(classifier: Classifier): string {
-  const { config: { fields }, model, target } = classifier;
-  const alphas = [...loraLinears(model)].map(([key, { lora }]) => [key, lora.alpha]);
-  const hash = createHash("sha256").update(JSON.stringify([fields, target, model.pooling, alphas]));
+  const { adaptation, config: { fields }, model, target } = classifier;
+  const method = adaptation && { methods: adaptation.methods, options: adaptation.options };
+  const hash = createHash("sha256").update(JSON.stringify([fields, target, model.pooling, method]));
   const saved = new Set(savedPart(classifier).values());
   for (const [key, tensor] of namedParameters(model)) {
     hash.update(`${key} ${tensor.dtype} ${tensor.shape} ${tensor.requiresGrad};`);

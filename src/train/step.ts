@@ -3,7 +3,7 @@
 import { OptionError, TrainingError } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { SequenceClassifier } from "../models/contract.ts";
-import { type Module, namedParameters, trainedParameters } from "../nn/module.ts";
+import { type Module, namedParameters } from "../nn/module.ts";
 import { packBatch, packingFor, type Sequence } from "../selective/batch.ts";
 import type { DropoutRandom } from "../selective/attend.ts";
 import { accumulateGradients } from "../selective/gradients.ts";
@@ -65,7 +65,7 @@ export class Stepper implements Disposable {
     const { device } = classifier.model.backbone;
     this.#classifier = classifier;
     this.#options = options;
-    this.#trained = trainedParameters(classifier.model);
+    this.#trained = [...classifier.trained.values()];
     if (this.#trained.length === 0) {
       throw new OptionError("no parameter of the model requires a gradient: there is nothing to train");
     }
@@ -83,10 +83,9 @@ export class Stepper implements Disposable {
 
   /** What the next steps depend on, beside the weights. */
   get parts(): StepperParts {
-    const parameters = namedParameters(this.#classifier.model).entries().filter(([, { requiresGrad }]) => requiresGrad);
     const { selected, rest } = this.#dropout;
     return {
-      parameters: new Map(parameters),
+      parameters: this.#classifier.trained,
       optimizer: this.#optimizer,
       generators: { positions: this.#positions, "dropout.selected": selected, "dropout.rest": rest },
     };

@@ -8,7 +8,7 @@ import {
   exportOnnx,
   Generator,
   loadClassifier,
-  mergeLora,
+  mergeAdapter,
   noGrad,
   ops,
   predictLogits,
@@ -72,7 +72,7 @@ Deno.test("exported: an adapter with the head on the mean, BERT's standard head,
   applyMethod(adapted, "lora");
   shake(adapted);
   saveAdapter(adapted, at("adapter"));
-  mergeLora(adapted);
+  mergeAdapter(adapted);
   saveClassifier(adapted, at("merged"));
   using bert = await loadClassifier(at("bert"));
   using opt = await loadClassifier(at("opt"));

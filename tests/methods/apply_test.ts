@@ -5,7 +5,7 @@ import {
   applyMethod,
   type Classifier,
   memory,
-  mergeLora,
+  mergeAdapter,
   type MethodOptions,
   namedParameters,
   toNumbers,
@@ -16,7 +16,8 @@ import {
 } from "../../mod.ts";
 import { setTrained } from "../../src/nn/module.ts";
 import { labelledSequences, randomBert } from "../support/random_bert.ts";
-import { assertNothingLeft } from "../support/torch.ts";
+import { compute } from "../support/small_bert.ts";
+import { assertClose, assertNothingLeft } from "../support/torch.ts";
 
 const lengths = [9, 3, 17, 1, 6, 12];
 const examples = labelledSequences(lengths);
@@ -52,6 +53,23 @@ const expectations: readonly Expectation[] = [
   { method: "lora", options: {}, trained: /(query|value)\.lora_[AB]/ },
   { method: "lora", options: { loraTargets: ["key"] }, trained: /key\.lora_[AB]/ },
   { method: "lora", options: { loraTargets: ["output.dense"] }, trained: /output\.dense\.lora_[AB]/ },
+  { method: "lora", options: { useDora: true }, trained: /(query|value)\.lora_([AB]|magnitude_vector)/ },
+  { method: "lora", options: { useRslora: true, loraDropout: 0.2 }, trained: /(query|value)\.lora_[AB]/ },
+  {
+    method: "lora",
+    options: { loraTargets: ["query", "key", "value", "attentionOutput", "intermediate", "output"] },
+    trained: /lora_[AB]/,
+  },
+  { method: "bitfit", options: {}, trained: /\.bias$/ },
+  { method: "freeze+bitfit", options: { freezeLayers: 1 }, trained: /layer\.[12]\..*\.bias$/ },
+  {
+    method: "selective+bitfit",
+    options: { bitfitBiases: "query-intermediate" },
+    trained: /(query|intermediate\.dense)\.bias$/,
+  },
+  { method: "ia3", options: {}, trained: /(key|value|\d\.output\.dense)\.ia3_l$/ },
+  { method: "selective+freeze+ia3", options: { freezeLayers: 2, ia3Targets: ["output"] }, trained: /ia3_l$/ },
+  { method: "lora+bitfit+ia3", options: {}, trained: /\.bias$|lora_[AB]|ia3_l$/ },
   { method: "selective+freeze+lora", options: { freezeLayers: 1 }, trained: /layer\.[12].*(query|value)\.lora_[AB]/ },
 ];
 
@@ -86,7 +104,7 @@ for (const { method, options, trained } of expectations) {
 
 Deno.test("LoRA goes into the layers above the frozen ones alone, with B zero: the model computes what it did", () => {
   using classifier = randomBert();
-  applyMethod(classifier, "freeze+lora", { freezeLayers: 2, loraRank: 3, seed: 5 });
+  applyMethod(classifier, "freeze+lora", { freezeLayers: 2, loraR: 3, seed: 5 });
   const inserted = [...namedParameters(classifier.model)].filter(([key]) => key.includes("lora"));
   const prefix = "bert.encoder.layer.2.attention.self.";
   assert.deepEqual(inserted.map(([key, { shape }]) => [key, shape]), [
@@ -115,23 +133,64 @@ Deno.test("the seed decides A; a method can be replaced by another, LoRA after i
   const keys = trainedKeys(classifier);
   applyMethod(classifier, "freeze", { freezeLayers: 1 });
   applyMethod(classifier, "lora");
-  assert.throws(() => applyMethod(classifier, "full"), { name: "OptionError", message: /has LoRA adapters already/ });
-  mergeLora(classifier);
+  assert.throws(() => applyMethod(classifier, "full"), { name: "OptionError", message: /has lora already/ });
+  mergeAdapter(classifier);
   applyMethod(classifier, "full");
   assert.deepEqual(trainedKeys(classifier), keys);
 });
 
-for (const options of [{}, { activations: "recompute" }, { optimizerInBackward: true }] as const) {
-  Deno.test(`frozen and adapted layers train the same in every mode: ${JSON.stringify(options)}`, async () => {
+const everyLinear = ["query", "key", "value", "attentionOutput", "intermediate", "output"];
+
+const modes: readonly TrainOptions[] = [
+  { activations: "store", optimizerInBackward: true },
+  { activations: "recompute" },
+  { activations: "recompute", optimizerInBackward: true },
+];
+
+// More rows than one block of the rest holds.
+const longExamples = labelledSequences([200, 3, 190, 180, 12]);
+
+const methodsInModes: readonly (readonly [string, MethodOptions])[] = [
+  ["freeze+lora", { freezeLayers: 1 }],
+  ["lora", { loraTargets: everyLinear, loraDropout: 0.3 }],
+  ["lora", { loraTargets: everyLinear, loraDropout: 0.3, useDora: true }],
+  ["bitfit", {}],
+  ["freeze+lora+bitfit+ia3", { freezeLayers: 1, loraDropout: 0.3 }],
+];
+
+for (const [method, options] of methodsInModes) {
+  Deno.test(`trains the same to the bit in every mode: ${method} ${JSON.stringify(options)}`, async () => {
     const trained = async (more: TrainOptions): Promise<Map<string, number[]>> => {
       using classifier = randomBert({ dropout: 0.1 });
-      applyMethod(classifier, "freeze+lora", { freezeLayers: 1 });
-      await train(classifier, { train: examples }, { k: 4, batchSize: 3, maxSteps: 4, learningRate: 1e-2, ...more });
+      applyMethod(classifier, method, options);
+      await train(classifier, { train: longExamples }, {
+        k: 4,
+        batchSize: 5,
+        maxSteps: 3,
+        learningRate: 1e-2,
+        ...more,
+      });
       return weights(classifier);
     };
-    assert.deepEqual(await trained(options), await trained({}));
+    const expected = await trained({ activations: "store" });
+    for (const mode of modes) assert.deepEqual(await trained(mode), expected, JSON.stringify(mode));
   });
 }
+
+Deno.test("LoRA's dropout changes what is learnt, and DoRA's output does not change at its start", async () => {
+  const trained = async (loraDropout: number): Promise<Map<string, number[]>> => {
+    using classifier = randomBert();
+    applyMethod(classifier, "lora", { loraDropout });
+    await train(classifier, { train: examples }, { k: 4, batchSize: 6, maxSteps: 2, learningRate: 1e-2 });
+    return weights(classifier);
+  };
+  assert.notDeepEqual(await trained(0.3), await trained(0));
+  using classifier = randomBert({ dtype: "float64" });
+  const logits = (): readonly number[] => compute(classifier, examples, [0, 1, 0, 1, 0, 1], null).logits;
+  const before = logits();
+  applyMethod(classifier, "lora", { useDora: true, loraTargets: everyLinear });
+  assertClose(logits(), before, 1e-12);
+});
 
 const refusals: readonly (readonly [string, MethodOptions, RegExp])[] = [
   ["freeze", {}, /freeze has to be told how many .*freezeLayers/],
@@ -139,20 +198,27 @@ const refusals: readonly (readonly [string, MethodOptions, RegExp])[] = [
   ["freeze", { freezeLayers: 1.5 }, /^freezeLayers is 1\.5, /],
   ["freeze", { freezeLayers: 4 }, /the number of frozen layers is 4, this model has 3/],
   ["freeze+lora", { freezeLayers: 3 }, /LoRA has no layer to go into/],
-  ["full", { freezeLayers: 1 }, /the number of frozen layers is 1, but the method full has none: that is for freeze/],
-  ["selective", { loraRank: 4 }, /the LoRA rank is 4, but the method selective has none: that is for lora/],
-  ["freeze", { freezeLayers: 1, loraTargets: ["key"] }, /LoRA's targets is key, but the method freeze/],
-  ["lora", { loraRank: 0 }, /^loraRank is 0, it has to be a whole number of at least 1$/],
-  ["lora", { loraRank: 2.5 }, /^loraRank is 2\.5, /],
+  ["full", { freezeLayers: 1 }, /freezeLayers is 1, but the method full has none: that is for freeze/],
+  ["selective", { loraR: 4 }, /loraR is 4, but the method selective has none: that is for lora/],
+  ["freeze", { freezeLayers: 1, loraTargets: ["key"] }, /loraTargets is key, but the method freeze/],
+  ["lora", { loraR: 33 }, /loraR is 33, but a linear map is 32 to 32 wide: r can be at most 32/],
+  ["lora", { loraDropout: 1 }, /^loraDropout is 1, it has to be a number of at least 0 and below 1$/],
+  ["freeze+ia3", { freezeLayers: 3 }, /has no layer to go into/],
+  ["freeze+bitfit", { freezeLayers: 3 }, /no bias to train/],
+  ["bitfit", { bitfitBiases: "some" as "all" }, /^bitfitBiases is "some", it has to be all or query-intermediate$/],
+  ["ia3", { ia3Targets: ["out"] }, /ia3Targets has "out", which is no linear map of a layer: there are query, /],
+  ["bitfit", { loraR: 4 }, /loraR is 4, but the method bitfit has none: that is for lora/],
+  ["lora", { loraR: 0 }, /^loraR is 0, it has to be a whole number of at least 1$/],
+  ["lora", { loraR: 2.5 }, /^loraR is 2\.5, /],
   ["lora", { loraAlpha: 0 }, /^loraAlpha is 0, it has to be a number above 0$/],
   ["lora", { loraAlpha: NaN }, /^loraAlpha is NaN, /],
   ["lora", { loraTargets: [] }, /^loraTargets is \[\], it has to be a list of names, separated by commas$/],
   [
     "lora",
     { loraTargets: ["query", "q_proj"] },
-    /target "q_proj" is no linear map of a layer, there are: attention\.self/,
+    /loraTargets has "q_proj", which is no linear map of a layer: there are query, .*attention\.self/,
   ],
-  ["lora", { loraTargets: ["uery"] }, /target "uery" is no linear map/],
+  ["lora", { loraTargets: ["uery"] }, /loraTargets has "uery"/],
 ];
 
 for (const [method, options, message] of refusals) {

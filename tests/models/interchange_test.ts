@@ -108,7 +108,7 @@ async function saveOurs(place: string, name: string, config: Readonly<Record<str
     shakeHead(whole);
     saveClassifier(whole, at(part));
     using adapted = await loadClassifier(at("base"), { target, pooling });
-    applyMethod(adapted, "lora", { loraRank: 4, loraAlpha: 12 });
+    applyMethod(adapted, "lora", { loraR: 4, loraAlpha: 12 });
     shake(adapted);
     saveAdapter(adapted, at(`adapter_${part}`));
   }

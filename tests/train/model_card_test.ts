@@ -18,7 +18,7 @@ interface Read {
 const runs: Readonly<Record<string, Partial<FineTuneOptions>>> = {
   whole: { pooling: "mean", k: 4 },
   standard: { pooling: "cls", method: "full" },
-  adapter: { pooling: "mean", method: "selective+lora", k: 0.5, loraRank: 2 },
+  adapter: { pooling: "mean", method: "selective+lora", k: 0.5, loraR: 2 },
   standard_adapter: { pooling: "cls", method: "lora" },
 };
 

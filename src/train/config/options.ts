@@ -2,9 +2,8 @@
 
 import * as z from "npm:zod@4.6.7";
 import { glueTasks } from "../../data/glue/tasks.ts";
-import { freezeDeclarations } from "../../methods/freeze.ts";
-import { loraDeclarations } from "../../methods/lora.ts";
 import { methodWords } from "../../methods/parse.ts";
+import { methodDeclarations } from "../../methods/registry.ts";
 import { type Pooling, poolings } from "../../models/contract.ts";
 import {
   byteCount,
@@ -76,8 +75,7 @@ const method = {
     `what is trained: words of ${methodWords.join(", ")}, joined by +`,
   ).default("selective"),
   k: kOption,
-  ...loraDeclarations,
-  ...freezeDeclarations,
+  ...methodDeclarations,
   freezeEmbeddings: trueOrFalse().describe("do not train the embeddings").default(false),
 };
 

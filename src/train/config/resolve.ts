@@ -3,7 +3,6 @@
 import { OptionError } from "../../errors.ts";
 import { checkMethod } from "../../methods/apply.ts";
 import type { Method } from "../../methods/contract.ts";
-import type { MethodOptions } from "../../methods/registry.ts";
 import { checkGiven } from "../../options/check.ts";
 import type { SelectionSize } from "../../selective/positions.ts";
 import { glueSettings } from "../glue_data.ts";
@@ -12,7 +11,7 @@ import { defaults, type LooseTrainConfig, runOptions, type TrainConfig } from ".
 
 /** The method of a run, and its options with all defaults that depend neither on data nor on the model. */
 export interface Resolved {
-  readonly method: Method<MethodOptions>;
+  readonly method: Method;
   readonly settings: TrainConfig & typeof defaults & { readonly k: SelectionSize };
 }
 
@@ -29,7 +28,7 @@ export function resolve(options: LooseTrainConfig): Resolved {
     ...defaults,
     ...(said.warmupSteps === undefined && { warmupRatio: 0.1 }),
     ...(said.maxGradNorm !== undefined && { clipping: "global" as const }),
-    ...given(method.weights.defaults),
+    ...given(Object.assign({}, ...method.weights.map(({ defaults }) => defaults))),
     ...said,
     columns: { ...defaults.columns, ...said.columns },
     ...{ method: method.name, k: selectionSize(method, said.k) },

@@ -105,10 +105,10 @@ Deno.test("a run that goes on may be saved and logged otherwise, and is else wha
   await refuse({ columns: { label: "stars" } }, /^columns is \{"text":"body","label":"stars"\}, but/);
   await refuse({ outputDir: "elsewhere" }, /^outputDir is /);
   const given: TrainConfig = { epochs: 2, columns: { text: "body" }, saveSteps: 5, logSteps: 2, tensorboard: false };
-  const { model, outputDir, epochs, saveSteps, logSteps, tensorboard, loraRank } = await resumedOptions(run, given);
+  const { model, outputDir, epochs, saveSteps, logSteps, tensorboard, loraR } = await resumedOptions(run, given);
   assert.deepEqual(
-    { model, outputDir, epochs, saveSteps, logSteps, tensorboard, loraRank },
-    { model: "m", outputDir: run, epochs: 2, saveSteps: 5, logSteps: 2, tensorboard: false, loraRank: 8 },
+    { model, outputDir, epochs, saveSteps, logSteps, tensorboard, loraR },
+    { model: "m", outputDir: run, epochs: 2, saveSteps: 5, logSteps: 2, tensorboard: false, loraR: 8 },
   );
 });
 
