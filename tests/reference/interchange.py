@@ -11,10 +11,11 @@ from pathlib import Path
 
 import torch
 import transformers
-from peft import AutoPeftModelForSequenceClassification, LoraConfig, PeftModel, get_peft_model
+from peft import AutoPeftModelForSequenceClassification, IA3Config, LoraConfig, PeftModel, get_peft_model
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 PROJECTIONS = {"opt": "q_proj v_proj", "distilbert": "q_lin v_lin"}
+FEED_FORWARD = {"opt": "fc2", "distilbert": "lin2"}
 
 
 def collate(model, sequences: list[dict]) -> dict:
@@ -146,6 +147,9 @@ def save_theirs(place: Path, sequences: list[dict]) -> dict:
     for name, changes in variants.items():
         fresh = load(base, num_labels=1 if name == "one_label" else 3, ignore_mismatched_sizes=True)
         save(name, get_peft_model(fresh, LoraConfig(**lora | changes)))
+    inner = [FEED_FORWARD.get(place.name, "output.dense")]
+    ia3 = IA3Config(task_type="SEQ_CLS", target_modules=[*targets, *inner], feedforward_modules=inner)
+    save("ia3", get_peft_model(load(base, num_labels=3, ignore_mismatched_sizes=True), ia3))
     return found
 
 
