@@ -9,6 +9,7 @@ import {
   initialize,
   loadClassifier,
   loadPredictor,
+  type MethodOptions,
   noGrad,
   ops,
   type Pooling,
@@ -107,12 +108,26 @@ async function saveOurs(place: string, name: string, config: Readonly<Record<str
     using whole = await loadClassifier(at("base"), { target, pooling });
     shakeHead(whole);
     saveClassifier(whole, at(part));
-    using adapted = await loadClassifier(at("base"), { target, pooling });
-    applyMethod(adapted, "lora", { loraR: 4, loraAlpha: 12 });
+  }
+  for (const [part, method, options] of adapters) {
+    using adapted = await loadClassifier(at("base"), { target, pooling: part === "adapter_mean" ? "mean" : standard });
+    applyMethod(adapted, method, options);
     shake(adapted);
-    saveAdapter(adapted, at(`adapter_${part}`));
+    saveAdapter(adapted, at(part));
   }
 }
+
+const adapters: readonly (readonly [string, string, MethodOptions])[] = [
+  ["adapter_standard", "lora", { loraR: 4, loraAlpha: 12 }],
+  ["adapter_mean", "lora", { loraR: 4, loraAlpha: 12 }],
+  ["adapter_dora", "lora", {
+    loraR: 4,
+    useDora: true,
+    useRslora: true,
+    loraTargets: ["query", "intermediate", "output"],
+  }],
+  ["adapter_ia3", "ia3", {}],
+];
 
 function shakeHead(classifier: Classifier): void {
   applyMethod(classifier, "freeze", { freezeLayers: 3 });
@@ -166,7 +181,7 @@ for (const name of Object.keys(configs)) {
     return found;
   };
 
-  for (const part of ["standard", "mean", "adapter_standard", "adapter_mean"]) {
+  for (const part of ["standard", "mean", ...adapters.map(([part]) => part)]) {
     Deno.test(`${name}: what is saved loads there, all of it, with the same logits and labels: ${part}`, async () => {
       const found = answer().ours[part];
       assert.deepEqual(found?.keys ?? [], []);

@@ -83,8 +83,9 @@ def load_ours(place: Path, sequences: list[dict], texts: list[str]) -> dict:
 
     folder = place / "adapter_standard"
     config = AutoConfig.from_pretrained(folder)
-    model, keys = adapted(load(place / "base", config=config), folder)
-    found["adapter_standard"] = described(model, sequences, keys=keys)
+    for name in ("adapter_standard", "adapter_dora", "adapter_ia3"):
+        model, keys = adapted(load(place / "base", config=config), place / name)
+        found[name] = described(model, sequences, keys=keys)
     names = {"num_labels": config.num_labels, "id2label": config.id2label, "label2id": config.label2id}
     model = AutoPeftModelForSequenceClassification.from_pretrained(folder, ignore_mismatched_sizes=True, **names)
     found["auto_adapter"] = described(model, sequences)
