@@ -16,13 +16,14 @@ type Together<Union> = (Union extends unknown ? (each: Union) => void : never) e
   : never;
 type OptionsOf<Known> = Known extends WeightMethod<infer Options> ? Options : never;
 
+/** The declarations of the weight methods' options. */
+export const weightDeclarations: Together<typeof methods[number]["options"]> = Object.assign(
+  {},
+  ...methods.map(({ options }) => options),
+);
+
 /** The declarations of all methods' options. */
-export const methodDeclarations: Together<typeof methods[number]["options"]> & typeof freezeDeclarations = Object
-  .assign(
-    {},
-    ...methods.map(({ options }) => options),
-    freezeDeclarations,
-  );
+export const methodDeclarations = { ...weightDeclarations, ...freezeDeclarations };
 
 /** The options of all methods; one that belongs to another method is refused. */
 export type MethodOptions = Together<OptionsOf<typeof methods[number]>> & FreezeOptions & {
