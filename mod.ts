@@ -92,6 +92,7 @@ export type { LoraOptions } from "./src/methods/lora.ts";
 export { mergeAdapter, type MergedAdapter } from "./src/methods/merge.ts";
 export { describeMethods, type MethodDescription, type MethodTable } from "./src/methods/describe.ts";
 export { parseMethod } from "./src/methods/parse.ts";
+export type { PositionPolicy } from "./src/selective/policies.ts";
 export type { MethodOptions } from "./src/methods/registry.ts";
 export { saveAdapter } from "./src/methods/save_adapter.ts";
 

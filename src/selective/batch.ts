@@ -67,6 +67,11 @@ interface Place {
   readonly position: number;
 }
 
+/** The sequences' numbers in the order in which their rows are packed: the longest first. */
+export function packedOrder(sequences: readonly Pick<Sequence, "inputIds">[]): number[] {
+  return sequences.keys().toArray().sort((a, b) => lengthOf(sequences, b) - lengthOf(sequences, a));
+}
+
 /** Packs sequences for split mode: rows of the selected positions, and the rest. */
 export function packBatch(sequences: readonly Sequence[], options: PackOptions): PackedBatch {
   return pack(sequences, options.selected, options.selected, options);
@@ -89,7 +94,7 @@ function pack(
   const { pooling, device = "cpu", dtype = "float32", isCausal = false } = options;
   checkSelections(sequences, options.selected, pooling);
   const { rowsPerBlock = defaultRowsPerBlock(device) } = options;
-  const order = sequences.keys().toArray().sort((a, b) => lengthOf(sequences, b) - lengthOf(sequences, a));
+  const order = packedOrder(sequences);
   const parts = order.map((sequence) => split(lengthOf(sequences, sequence), withGradient[sequence] ?? []));
   const places = (part: keyof PartPositions): Place[] =>
     order.flatMap((sequence, index) => (parts[index]?.[part] ?? []).map((position) => ({ sequence, position })));
@@ -136,7 +141,7 @@ function readPositions(
   return sequences.map(({ inputIds }) => [anchorOf(pooling, inputIds.length) ?? 0]);
 }
 
-function lengthOf(sequences: readonly Sequence[], sequence: number): number {
+function lengthOf(sequences: readonly Pick<Sequence, "inputIds">[], sequence: number): number {
   return sequences[sequence]?.inputIds.length ?? 0;
 }
 

@@ -259,13 +259,13 @@ function factsOf(
 // What of the options a model card shows.
 function shownSettings(options: TrainingRecord["options"]): Record<string, unknown> {
   const ofMethod = Object.keys(methodDeclarations).map((name) => [name, options[name as keyof MethodOptions]]);
-  const { k, learningRate, epochs, maxSteps, batchSize } = options;
+  const { k, positions, learningRate, epochs, maxSteps, batchSize } = options;
   const { freezeEmbeddings, schedule, warmupRatio, warmupSteps, weightDecay, labelSmoothing } = options;
   const classWeights = typeof options.classWeights === "object"
     ? JSON.stringify(options.classWeights)
     : options.classWeights;
   return {
-    ...{ k, ...Object.fromEntries(ofMethod), freezeEmbeddings, learningRate, schedule, warmupRatio },
+    ...{ k, positions, ...Object.fromEntries(ofMethod), freezeEmbeddings, learningRate, schedule, warmupRatio },
     ...{ warmupSteps, epochs, maxSteps, batchSize, weightDecay, labelSmoothing, classWeights },
     ...{ maxGradNorm: options.maxGradNorm, clipping: options.clipping },
     ...{ maxLength: options.maxLength, precision: options.precision, seed: options.seed },

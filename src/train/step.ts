@@ -11,11 +11,11 @@ import type { ActivationPlan } from "../selective/peak_estimate.ts";
 import { logitRows } from "../selective/logit_rows.ts";
 import { planActivations } from "../selective/plan.ts";
 import { usualKeptStates } from "../selective/kept_states.ts";
-import { selectPositions } from "../selective/positions.ts";
+import { choosePositions } from "../selective/policies.ts";
 import { Generator, mulScalar, scope, type Tensor } from "../torch/mod.ts";
 import { AdamW } from "./adamw.ts";
 import { clipGradNorm } from "./clip.ts";
-import { answersAt, lessonsOf, type TrainingExample } from "./lesson.ts";
+import { answersAt, type Lesson, lessonsOf, type TrainingExample } from "./lesson.ts";
 import { lossOf, type LossOptions, type LossSettings, lossWeight } from "./loss.ts";
 import { phaseOfWork, type TellPiece } from "./pieces.ts";
 import type { TrainOptions } from "./train_options.ts";
@@ -127,17 +127,29 @@ export class Stepper implements Disposable {
   }
 
   #cut(examples: readonly TrainingExample[]): MicroBatch[] {
-    const { gradientAccumulation = 1, k = 16 } = this.#options;
-    const { model: { pooling }, target } = this.#classifier;
+    const { gradientAccumulation = 1 } = this.#options;
+    const { target } = this.#classifier;
     const lessons = lessonsOf(examples, target);
     const sequences = lessons.map(({ sequence }) => sequence);
-    const selected = selectPositions(sequences.map(({ inputIds }) => inputIds.length), k, this.#positions, pooling);
+    const selected = this.#select(lessons);
     const answers = lessons.map((lesson, index) => answersAt(lesson, selected[index] ?? [], target));
     const stepWeight = lossWeight(answers.flat(), this.#loss);
     const size = Math.ceil(examples.length / gradientAccumulation);
     return Array.from({ length: Math.ceil(examples.length / size) }, (_, index) => {
       const cut = <Each>(all: readonly Each[]): Each[] => all.slice(index * size, (index + 1) * size);
       return { sequences: cut(sequences), selected: cut(selected), answers: cut(answers).flat(), stepWeight };
+    });
+  }
+
+  #select(lessons: readonly Lesson[]): number[][] {
+    const { k = 16, positions = "random", seed = 0 } = this.#options;
+    const { model, target } = this.#classifier;
+    return choosePositions(positions, {
+      ...{ model, k, seed, random: this.#positions, sequences: lessons.map(({ sequence }) => sequence) },
+      lossOf: (logits, from, count) => {
+        const answers = lessons.slice(from, from + count).flatMap(({ answers }) => Array.from(answers));
+        return lossOf(logits, answers, target, this.#loss);
+      },
     });
   }
 

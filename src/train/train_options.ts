@@ -4,6 +4,7 @@ import { OptionError } from "../errors.ts";
 import type { Target } from "../models/classifier.ts";
 import { checkGiven } from "../options/check.ts";
 import type { ActivationMode, Precision } from "../selective/gradients.ts";
+import type { PositionPolicy } from "../selective/policies.ts";
 import type { SelectionSize } from "../selective/positions.ts";
 import type { AdamWOptions } from "./adamw.ts";
 import type { Clipping } from "./clip.ts";
@@ -31,6 +32,8 @@ export interface CheckpointOptions {
 export interface TrainOptions extends AdamWOptions, LossSettings {
   /** Positions of each sequence that carry gradients: a number of them, a share of them, or `"all"`. Default 16. */
   readonly k?: SelectionSize | undefined;
+  /** Which positions they are. Default `random`, the paper's. */
+  readonly positions?: PositionPolicy | undefined;
   /**
    * What is kept for backward. `auto`: with a memory budget the fastest way that fits it, without one `recompute` where
    * that costs less than 15 % of a step, else `store`. Default `auto`.
