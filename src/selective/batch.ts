@@ -41,6 +41,8 @@ export interface PackOptions {
   /** For each sequence its selected positions, ascending, the {@linkcode anchorOf | anchor} if there is one among them. */
   readonly selected: readonly (readonly number[])[];
   readonly pooling: Pooling;
+  /** What each selected position counts in the mean that the head reads, of each sequence 1. Default: all the same. */
+  readonly weights?: readonly (readonly number[])[] | undefined;
   readonly device?: Device;
   /** The element type that the model computes in. Default float32. */
   readonly dtype?: DType;
@@ -56,7 +58,9 @@ export function defaultRowsPerBlock(device: Device): number {
 }
 
 /** The options that a model decides. */
-export function packingFor({ pooling, backbone }: SequenceClassifier): Omit<PackOptions, "selected" | "rowsPerBlock"> {
+export function packingFor(
+  { pooling, backbone }: SequenceClassifier,
+): Omit<PackOptions, "selected" | "weights" | "rowsPerBlock"> {
   const { device, dtype, isCausal } = backbone;
   return { pooling, device, dtype, isCausal };
 }
@@ -104,7 +108,7 @@ function pack(
     layout: layOut(parts, { rowsPerBlock, isCausal, device, dtype }),
     selected: rowInputs(sequences, selected, device),
     rest: rowInputs(sequences, rest, device),
-    pool: poolOf(selected, readPositions(sequences, pooled, pooling), pooling, { device, dtype }),
+    pool: poolOf(selected, readPositions(sequences, pooled, pooling), options, { device, dtype }),
     gradientStops: withGradient === pooled ? null : gradientStops(selected, pooled, device),
   };
 }
@@ -163,27 +167,30 @@ function rowInputs(sequences: readonly Sequence[], places: readonly Place[], dev
 function poolOf(
   places: readonly Place[],
   pooled: readonly (readonly number[])[],
-  pooling: Pooling,
+  { pooling, weights }: PackOptions,
   where: Placement,
 ): Pool {
   const isEach = pooling === "each";
-  const sets = pooled.map((positions) => new Set(positions));
+  const counted = pooled.map((positions, sequence) => {
+    const own = pooling === "mean" ? weights?.[sequence] : undefined;
+    return new Map(positions.map((position, at) => [position, own?.[at] ?? 1 / positions.length]));
+  });
+  const counts: number[] = [];
   const rows: number[] = [];
   const sequences: number[] = [];
   places.forEach(({ sequence, position }, row) => {
-    if (!sets[sequence]?.has(position)) return;
+    const weight = counted[sequence]?.get(position);
+    if (weight === undefined) return;
     rows.push(row);
     sequences.push(sequence);
+    counts.push(isEach ? 1 : weight);
   });
   const { device } = where;
   return {
     size: isEach ? rows.length : pooled.length,
     rows: tensorFrom(rows, { dtype: "int64", device }),
     outputs: tensorFrom(isEach ? ranks(sequences, pooled) : sequences, { dtype: "int64", device }),
-    weights: tensorFrom(sequences.map((sequence) => isEach ? 1 : 1 / (sets[sequence]?.size ?? 1)), {
-      shape: [rows.length, 1],
-      ...where,
-    }),
+    weights: tensorFrom(counts, { shape: [rows.length, 1], ...where }),
   };
 }
 

@@ -6,10 +6,11 @@ import { SeededRandom } from "../data/prng.ts";
 import type { Generator } from "../torch/mod.ts";
 import type { Sequence } from "./batch.ts";
 import { anchorOf, selectionCount, type SelectionSize, selectPositions } from "./positions.ts";
+import { drawWithProbabilities, inclusionProbabilities } from "./inclusion.ts";
 import { attentionScores, gradientScores, type LossOfSequences } from "./position_scores.ts";
 
 /** The policies' names. */
-export const positionPolicies = ["random", "first", "fixed", "attention", "gradient"] as const;
+export const positionPolicies = ["random", "first", "fixed", "attention", "gradient", "importance"] as const;
 
 /**
  * Which k positions of a sequence carry gradients. The position that the head reads is always among them.
@@ -19,6 +20,9 @@ export const positionPolicies = ["random", "first", "fixed", "attention", "gradi
  * - `fixed`: drawn once for each text, and the same in each epoch.
  * - `attention`: those that get most attention in the last layers; `gradient`: those at which the gradient of the loss
  *   is the longest (as TokenSeek). Both take a pass over all positions before each step, whose time the step has.
+ * - `importance`: drawn with probabilities by the gradient's length; in the mean that the head reads each counts the
+ *   inverse of its probability (as the column-row samples of WTA-CRS, Liu et al. 2023). One text of each step, drawn
+ *   too, is corrected to its whole gradient, which makes the step's gradient unbiased: see `Stepper`.
  */
 export type PositionPolicy = typeof positionPolicies[number];
 
@@ -35,8 +39,28 @@ export interface Choice {
   readonly lossOf: LossOfSequences;
 }
 
-/** The selected positions of each sequence, ascending. */
-export function choosePositions(policy: PositionPolicy, choice: Choice): number[][] {
+/** Which positions of each sequence are selected. */
+export interface Selection {
+  /** Ascending. */
+  readonly positions: readonly (readonly number[])[];
+  /** What each counts in the mean that the head reads; null: all the same. */
+  readonly weights: readonly (readonly number[])[] | null;
+}
+
+/** Selects positions of each sequence. */
+export function choosePositions(policy: PositionPolicy, choice: Choice): Selection {
+  if (policy !== "importance") return { positions: positionsBy(policy, choice), weights: null };
+  const { model, sequences, k, random, lossOf } = choice;
+  const scores = gradientScores(model, sequences, lossOf);
+  const drawn = sequences.map(({ inputIds: { length } }, index) => {
+    const count = selectionCount(length, k);
+    const certain = anchorOf(model.pooling, length);
+    return drawWithProbabilities(inclusionProbabilities(scores[index] ?? [], count, certain), random);
+  });
+  return { positions: drawn.map(({ positions }) => positions), weights: drawn.map(({ weights }) => weights) };
+}
+
+function positionsBy(policy: PositionPolicy, choice: Choice): number[][] {
   const { model, sequences, k, random } = choice;
   const lengths = sequences.map(({ inputIds }) => inputIds.length);
   const { pooling } = model;

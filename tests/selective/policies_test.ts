@@ -3,11 +3,13 @@
 import assert from "node:assert/strict";
 import { Generator, loadClassifier, lossOf, type Sequence, toNumbers, train } from "../../mod.ts";
 import { trainedParameters } from "../../src/nn/module.ts";
-import { choosePositions, positionPolicies } from "../../src/selective/policies.ts";
+import { drawWithProbabilities, inclusionProbabilities } from "../../src/selective/inclusion.ts";
+import { choosePositions, positionPolicies, type PositionPolicy } from "../../src/selective/policies.ts";
 import { attentionScores, gradientScores } from "../../src/selective/position_scores.ts";
+import { Stepper } from "../../src/train/step.ts";
 import { distance, norm } from "../support/numbers.ts";
 import { labelledSequences, randomBert, randomSequences } from "../support/random_bert.ts";
-import { readFixture } from "../support/small_bert.ts";
+import { readFixture, takeGradients } from "../support/small_bert.ts";
 import { assertNothingLeft } from "../support/torch.ts";
 
 interface Fixture {
@@ -53,7 +55,7 @@ Deno.test("each policy selects k positions, what the head reads among them, and 
       choosePositions(policy, {
         ...{ model, sequences, k: 4, random, seed },
         lossOf: (logits) => lossOf(logits, toLabels(logits.length(0)), target),
-      });
+      }).positions.map((positions) => [...positions]);
     for (const policy of positionPolicies) {
       for (const [index, positions] of choose(policy).entries()) {
         const length = lengths[index] ?? 0;
@@ -92,9 +94,55 @@ for (const positions of positionPolicies) {
         return trainedParameters(classifier.model).flatMap((parameter) => toNumbers(parameter));
       };
       const stored = await trained({ activations: "store" });
-      assert.deepEqual(await trained({ activations: "recompute", optimizerInBackward: true }), stored);
+      const optimizerInBackward = positions !== "importance";
+      assert.deepEqual(await trained({ activations: "recompute", optimizerInBackward }), stored);
       const other = positions === "random" ? "first" : "random";
       assert.notDeepEqual(await trained({ positions: other }), stored);
     });
   });
 }
+
+Deno.test("positions are drawn as often as their probabilities say, k of them, and count the inverse", () => {
+  const scores = [3, 0, 1, 8, 0.5, 2, 40, 1];
+  const probabilities = inclusionProbabilities(scores, 4, 0);
+  assert.equal(probabilities[0], 1);
+  assert.equal(probabilities[6], 1);
+  assert.ok(Math.abs(probabilities.reduce((sum, each) => sum + each, 0) - 4) < 1e-12);
+  assert.ok(Math.abs((probabilities[3] ?? 0) - (probabilities[5] ?? 0)) > 0.2);
+  using random = new Generator(3);
+  const draws = 20_000;
+  const counts = scores.map(() => 0);
+  for (let draw = 0; draw < draws; draw++) {
+    const { positions, weights } = drawWithProbabilities(probabilities, random);
+    assert.equal(positions.length, 4);
+    for (const position of positions) counts[position] = (counts[position] ?? 0) + 1;
+    const products = positions.map((position, at) => (weights[at] ?? 0) * (probabilities[position] ?? 0));
+    assert.ok(products.every((product) => Math.abs(product - (products[0] ?? 0)) < 1e-12));
+  }
+  for (const [position, probability] of probabilities.entries()) {
+    const deviation = Math.sqrt(draws * probability * (1 - probability));
+    assert.ok(Math.abs((counts[position] ?? 0) - draws * probability) <= 4.5 * deviation, `${position}`);
+  }
+  assert.deepEqual(inclusionProbabilities([0, 0, 0, 0], 2, null), [0.5, 0.5, 0.5, 0.5]);
+});
+
+Deno.test("by importance, the mean of many steps' gradients comes to that of all positions; at random it does not", () => {
+  using classifier = randomBert({ dtype: "float64", numHiddenLayers: 2, hiddenSize: 16, intermediateSize: 16 });
+  const gradient = (positions: PositionPolicy, k: number | "all", seed: number): number[] => {
+    const plan = { activations: "store", keptStates: { from: 0, every: 1 } } as const;
+    using stepper = new Stepper(classifier, plan, { k, positions, seed });
+    stepper.accumulate(labelledSequences([9, 5, 12, 7]));
+    return [...takeGradients(classifier).values()].flat();
+  };
+  const full = gradient("random", "all", 0);
+  const error = (positions: PositionPolicy, seeds: number): number => {
+    const sum = full.map(() => 0);
+    for (let seed = 0; seed < seeds; seed++) {
+      gradient(positions, 3, seed).forEach((value, at) => sum[at] = (sum[at] ?? 0) + value);
+    }
+    return distance(sum.map((value) => value / seeds), full) / norm(full);
+  };
+  const [few, many, biased] = [error("importance", 20), error("importance", 320), error("random", 80)];
+  // Sixteen times as many halve an error that is all chance twice.
+  assert.ok(many < few / 2.5 && many < biased / 2.5, `${few} ${many} ${biased}`);
+});

@@ -77,7 +77,7 @@ const method = {
   ).default("selective"),
   k: kOption,
   positions: oneOf(positionPolicies, "policy").describe(
-    "which positions those are: random, the first, fixed ones of each text, by attention or by gradient (default: random)",
+    "which positions: random, first, fixed for each text, by attention, by gradient, by importance (default: random)",
   ),
   ...methodDeclarations,
   freezeEmbeddings: trueOrFalse().describe("do not train the embeddings").default(false),
