@@ -10,6 +10,7 @@ import { checkShapes, readParameter } from "../models/read_parameter.ts";
 import { writeClassifier } from "../models/save.ts";
 import { namedParameters } from "../nn/module.ts";
 import type { Tensor } from "../torch/mod.ts";
+import { peftFormatOf } from "./peft_formats.ts";
 import { adapterFile, requireAdapter, writeAdapter } from "./save_adapter.ts";
 
 /** The parameters that are saved, by their names in the file of weights. */
@@ -17,6 +18,12 @@ export function savedPart({ model, adaptation }: Classifier): Map<string, Tensor
   if (adaptation === null) return namedParameters(model);
   const { prefix } = adapterFile(adaptation);
   return new Map(adaptation.trained.entries().map(([key, tensor]) => [prefix + key, tensor]));
+}
+
+/** What {@linkcode writeSavedPart} writes: a model, or an adapter in PEFT's format or in Fewtune's own. */
+export function savedKind({ adaptation }: Classifier): "model" | "peft" | "fewtune" {
+  if (adaptation === null) return "model";
+  return peftFormatOf(adaptation) ? "peft" : "fewtune";
 }
 
 /** Throws {@linkcode OptionError} when the model has an adapter and was not loaded from a folder, the adapter's base. */
