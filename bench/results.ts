@@ -6,6 +6,7 @@ import type { GlueResult } from "./glue.ts";
 import type { GrowthResult } from "./growth.ts";
 import type { Lengths } from "./lengths.ts";
 import type { ModelName } from "./model_sizes.ts";
+import type { PoliciesResult } from "./policies.ts";
 import type { SpamDemoResult } from "../src/experiments/spam_demo.ts";
 import { findLibTorch } from "../src/native/libtorch.ts";
 import { describeMachine, type Machine } from "../src/native/machine.ts";
@@ -142,6 +143,7 @@ export interface Results {
   readonly load: LoadResult;
   readonly glue: GlueResult;
   readonly data_share: DataShareResult;
+  readonly policies: PoliciesResult;
   readonly demo: SpamDemoResult;
 }
 
