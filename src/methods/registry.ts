@@ -2,7 +2,7 @@
 
 import { bitfit } from "./bitfit.ts";
 import type { WeightMethod } from "./contract.ts";
-import { freezeDeclarations, type FreezeOptions } from "./freeze.ts";
+import { extentDeclarations, type FreezeOptions } from "./freeze.ts";
 import { full } from "./full.ts";
 import { ia3 } from "./ia3.ts";
 import { lora } from "./lora.ts";
@@ -23,7 +23,7 @@ export const weightDeclarations: Together<typeof methods[number]["options"]> = O
 );
 
 /** The declarations of all methods' options. */
-export const methodDeclarations = { ...weightDeclarations, ...freezeDeclarations };
+export const methodDeclarations = { ...weightDeclarations, ...extentDeclarations };
 
 /** The options of all methods; one that belongs to another method is refused. */
 export type MethodOptions = Together<OptionsOf<typeof methods[number]>> & FreezeOptions & {

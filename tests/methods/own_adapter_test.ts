@@ -48,7 +48,7 @@ function tensorNames(folder: string): string[] {
 const methods: readonly (readonly [string, MethodOptions, Pooling])[] = [
   ["bitfit", {}, "cls"],
   ["selective+freeze+bitfit", { freezeLayers: 1, bitfitBiases: "query-intermediate" }, "mean"],
-  ["lora+bitfit", { loraR: 3, useDora: true }, "mean"],
+  ["lora+bitfit", { loraR: 3, useDora: true, freezeEmbeddings: true }, "mean"],
   ["lora+ia3", { ia3Targets: ["query", "output"], loraTargets: ["output"] }, "cls"],
 ];
 
@@ -122,6 +122,7 @@ const damages: readonly (readonly [string, (folder: string) => void, RegExp])[] 
   ["another version's", setFields({ format: 2 }), /format is 2, this Fewtune reads 1/],
   ["an unknown method", setFields({ method: "lora+magic" }), /fewtune_adapter\.json: .*"magic" is none that is known/],
   ["no method", setFields({ method: 3 }), /is damaged: it has to have a method/],
+  ["an option that is none", setFields({ options: { loraRange: 3 } }), /there is no option "?loraRange/],
   ["an option that cannot be", setFields({ options: { loraR: 0 } }), /loraR is 0, it has to be/],
   [
     "another rank",

@@ -80,7 +80,6 @@ const method = {
     "which positions: random, first, fixed for each text, by attention, by gradient, by importance (default: random)",
   ),
   ...methodDeclarations,
-  freezeEmbeddings: trueOrFalse().describe("do not train the embeddings").default(false),
 };
 
 const step = {
