@@ -69,13 +69,15 @@ export function checkMethod(method: string | Method, options: MethodOptions): Me
   return checked;
 }
 
-/** What trains and is saved of a model into which this was put. */
+/** What trains and is saved of a model into which this was put: in its tree, and what was put beside it. */
 export function trainedBy(model: SequenceClassifier, insertions: readonly Insertion[]): Adaptation["trained"] {
-  const derivations = insertions.filter(({ derivation }) => derivation);
-  const derived = new Set(derivations.flatMap(({ derivation }) => derivation?.derived ?? []));
-  const inTree = namedParameters(model).entries().filter(([, tensor]) => tensor.requiresGrad && !derived.has(tensor));
-  const outside = derivations.flatMap(({ module }): [string, Tensor][] => [...namedParameters(module)]);
-  return new Map([...inTree, ...outside]);
+  const derived = new Set(insertions.flatMap(({ derivation }) => derivation?.derived ?? []));
+  const tree = namedParameters(model);
+  const inTree = new Set(tree.values());
+  const beside = insertions.flatMap(({ module }) => [...namedParameters(module)])
+    .filter(([, tensor]) => !inTree.has(tensor));
+  const trained = [...tree].filter(([, tensor]) => tensor.requiresGrad && !derived.has(tensor));
+  return new Map([...trained, ...beside]);
 }
 
 // All of it or nothing.

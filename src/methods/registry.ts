@@ -1,13 +1,15 @@
 // The weight methods that Fewtune knows, and all that they can be told.
 
+import { adapters } from "./adapters.ts";
 import { bitfit } from "./bitfit.ts";
+import { compacter } from "./compacter.ts";
 import type { WeightMethod } from "./contract.ts";
 import { extentDeclarations, type FreezeOptions } from "./freeze.ts";
 import { full } from "./full.ts";
 import { ia3 } from "./ia3.ts";
 import { lora } from "./lora.ts";
 
-const methods = [full, lora, bitfit, ia3] as const;
+const methods = [full, lora, bitfit, ia3, adapters, compacter] as const;
 
 /** In the order in which a message lists them. */
 export const weightMethods: readonly WeightMethod[] = methods;

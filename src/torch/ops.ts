@@ -157,6 +157,9 @@ export const relu_ = operator(
 export const sigmoid = operator(
   "aten::sigmoid(Tensor self) -> Tensor",
 );
+export const erfinv_ = operator(
+  "aten::erfinv_(Tensor(a!) self) -> Tensor(a!)",
+);
 export const exp = operator(
   "aten::exp(Tensor self) -> Tensor",
 );
