@@ -69,15 +69,16 @@ export function checkMethod(method: string | Method, options: MethodOptions): Me
   return checked;
 }
 
-/** What trains and is saved of a model into which this was put: in its tree, and what was put beside it. */
+/** What trains and is saved of a model into which this was put: in its tree, and beside it. */
 export function trainedBy(model: SequenceClassifier, insertions: readonly Insertion[]): Adaptation["trained"] {
   const derived = new Set(insertions.flatMap(({ derivation }) => derivation?.derived ?? []));
   const tree = namedParameters(model);
   const inTree = new Set(tree.values());
-  const beside = insertions.flatMap(({ module }) => [...namedParameters(module)])
-    .filter(([, tensor]) => !inTree.has(tensor));
-  const trained = [...tree].filter(([, tensor]) => tensor.requiresGrad && !derived.has(tensor));
-  return new Map([...trained, ...beside]);
+  const isTrained = (tensor: Tensor): boolean => tensor.requiresGrad && !derived.has(tensor);
+  const beside = insertions.flatMap(({ module }) => [...namedParameters(module)]).filter(([, each]) =>
+    !inTree.has(each)
+  );
+  return new Map([...tree, ...beside].filter(([, tensor]) => isTrained(tensor)));
 }
 
 // All of it or nothing.

@@ -8,6 +8,8 @@ const within = 0.9544997361036416;
 /** Fills a tensor, as `torch.nn.init.trunc_normal_(tensor, std=std, a=-2 * std, b=2 * std)`. */
 export function truncatedNormal_(tensor: Tensor, std: number, random: Generator): void {
   noGrad(() =>
-    scope(() => mulScalar_(erfinv_(uniform_(tensor, -within, within, { generator: random })), std * Math.SQRT2))
+    scope(() => {
+      mulScalar_(erfinv_(uniform_(tensor, -within, within, { generator: random })), std * Math.SQRT2);
+    })
   );
 }

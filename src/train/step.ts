@@ -2,7 +2,6 @@
 
 import { OptionError, TrainingError } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
-import type { SequenceClassifier } from "../models/contract.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { packBatch, packingFor, type Sequence } from "../selective/batch.ts";
 import type { DropoutRandom } from "../selective/attend.ts";
@@ -114,7 +113,7 @@ export class Stepper implements Disposable {
     this.#step++;
     try {
       const loss = this.accumulate(examples, learningRate, tell);
-      const gradientNorm = this.#options.optimizerInBackward ? null : this.#clip();
+      const gradientNorm = this.#options.optimizerInBackward ? this.#clipRest() : this.#clip();
       this.#optimizer.step(learningRate);
       tell({ phase: "optimizerStep", layer: null });
       return { loss, gradientNorm };
@@ -219,7 +218,7 @@ export class Stepper implements Disposable {
   }
 
   #updatePart(part: Module, learningRate: number): void {
-    const parameters = [...namedParameters(part).values()];
+    const parameters = parametersOf(part);
     if (this.#options.maxGradNorm !== undefined) this.#clipTogether(parameters);
     this.#optimizer.step(learningRate, parameters);
   }
@@ -227,8 +226,13 @@ export class Stepper implements Disposable {
   // The norm of all gradients, before they are clipped where that is asked.
   #clip(): number {
     if (this.#options.clipping !== "layer") return this.#clipTogether(this.#trained);
-    const parts = partsOf(this.#classifier.model);
-    return Math.hypot(...parts.map((part) => this.#clipTogether(namedParameters(part).values())));
+    return Math.hypot(...partsOf(this.#classifier).map((part) => this.#clipTogether(part)));
+  }
+
+  // An optimizer in backward leaves the gradients of what methods put beside the parts of the model.
+  #clipRest(): null {
+    if (this.#options.maxGradNorm !== undefined) this.#clipTogether(this.#trained);
+    return null;
   }
 
   #clipTogether(parameters: Iterable<Tensor>): number {
@@ -270,8 +274,15 @@ export function planOf({ model }: Classifier, lengths: readonly number[], option
   return planActivations(model, isCorrectionLarger ? correcting : selecting, memoryBudget);
 }
 
-// What an optimizer in backward updates together.
-function partsOf({ backbone, head }: SequenceClassifier): Module[] {
+// What an optimizer in backward updates together, and what methods put beside it.
+function partsOf({ model: { backbone, head }, adaptation }: Classifier): Tensor[][] {
   const { embeddings, finalNorm, layers } = backbone;
-  return [head, ...(finalNorm ? [finalNorm] : []), ...layers, embeddings];
+  const parts = [head, ...(finalNorm ? [finalNorm] : []), ...layers, embeddings].map(parametersOf);
+  const inParts = new Set(parts.flat());
+  const inserted = (adaptation?.insertions ?? []).map(({ module }) => parametersOf(module));
+  return [...parts, ...inserted.map((some) => some.filter((each) => !inParts.has(each)))];
+}
+
+function parametersOf(module: Module): Tensor[] {
+  return [...namedParameters(module).values()];
 }

@@ -71,6 +71,32 @@ const expectations: readonly Expectation[] = [
   { method: "selective+freeze+ia3", options: { freezeLayers: 2, ia3Targets: ["output"] }, trained: /ia3_l$/ },
   { method: "lora+bitfit+ia3", options: {}, trained: /\.bias$|lora_[AB]|ia3_l$/ },
   { method: "selective+freeze+lora", options: { freezeLayers: 1 }, trained: /layer\.[12].*(query|value)\.lora_[AB]/ },
+  { method: "adapters", options: { adapterSize: 6 }, trained: /_end\.adapter\.|layer\.\d.*LayerNorm/ },
+  {
+    method: "selective+adapters",
+    options: { adapterSize: 6, adapterDrop: 1 },
+    trained: /_end\.adapter\.|layer\.[12].*LayerNorm/,
+  },
+  {
+    method: "freeze+adapters",
+    options: { freezeLayers: 2, adapterSize: 32, adapterPlacement: "pfeiffer", adapterActivation: "relu" },
+    trained: /layer\.2\.output_end\.adapter\./,
+  },
+  {
+    method: "lora+bitfit+adapters",
+    options: { adapterSize: 6, adapterPlacement: "pfeiffer", adapterDrop: 2 },
+    trained: /\.bias$|lora_[AB]|layer\.2\.output_end\.adapter\./,
+  },
+  {
+    method: "freeze+compacter",
+    options: { freezeLayers: 1 },
+    trained: /layer\.[12].*(_end\.adapter\.(down|up)\.(s|t|bias)|LayerNorm)/,
+  },
+  {
+    method: "selective+compacter+ia3",
+    options: { compacterSize: 8, compacterN: 2, compacterRank: 3 },
+    trained: /_end\.adapter\.|layer\.\d.*LayerNorm|ia3_l$/,
+  },
 ];
 
 for (const { method, options, trained } of expectations) {
@@ -92,7 +118,7 @@ for (const { method, options, trained } of expectations) {
         if (isTrained(key)) assert.notDeepEqual(numbers, before.get(key), key);
         else assert.deepEqual(numbers, before.get(key), key);
       }
-      const tensors = trainedParameters(classifier.model);
+      const tensors = [...classifier.trained.values()];
       const count = tensors.reduce((sum, { size }) => sum + size, 0);
       assert.equal(result.trainableParameters, count);
       // AdamW keeps two numbers for each trained one, and a count of steps for each tensor.
@@ -156,6 +182,9 @@ const methodsInModes: readonly (readonly [string, MethodOptions])[] = [
   ["lora", { loraTargets: everyLinear, loraDropout: 0.3, useDora: true }],
   ["bitfit", {}],
   ["freeze+lora+bitfit+ia3", { freezeLayers: 1, loraDropout: 0.3 }],
+  ["adapters", { adapterSize: 6, adapterDrop: 1 }],
+  ["lora+adapters", { adapterSize: 6, adapterPlacement: "pfeiffer", loraDropout: 0.3 }],
+  ["compacter", { compacterSize: 8, compacterRank: 2 }],
 ];
 
 for (const [method, options] of methodsInModes) {
@@ -170,7 +199,8 @@ for (const [method, options] of methodsInModes) {
         learningRate: 1e-2,
         ...more,
       });
-      return weights(classifier);
+      const values = [...classifier.trained].map(([key, tensor]) => [key, toNumbers(tensor)] as const);
+      return new Map([...weights(classifier), ...values]);
     };
     const expected = await trained({ activations: "store" });
     for (const mode of modes) assert.deepEqual(await trained(mode), expected, JSON.stringify(mode));
@@ -219,6 +249,33 @@ const refusals: readonly (readonly [string, MethodOptions, RegExp])[] = [
     /loraTargets has "q_proj", which is no linear map of a layer: there are query, .*attention\.self/,
   ],
   ["lora", { loraTargets: ["uery"] }, /loraTargets has "uery"/],
+  ["adapters", {}, /^adapterSize is 64, but the hidden states are 32 wide: it can be at most that$/],
+  ["adapters", { adapterSize: 0 }, /^adapterSize is 0, it has to be a whole number of at least 1$/],
+  ["adapters", { adapterSize: 33 }, /^adapterSize is 33, /],
+  [
+    "adapters",
+    { adapterSize: 8, adapterDrop: 3 },
+    /^adapterDrop is 3, but this model has 3 layers, of which at least one/,
+  ],
+  ["adapters", { adapterDrop: -1 }, /^adapterDrop is -1, /],
+  ["adapters", { adapterPlacement: "both" as "houlsby" }, /^adapterPlacement is "both", .* houlsby or pfeiffer$/],
+  ["adapters", { adapterActivation: "tanh" as "relu" }, /^adapterActivation is "tanh", it has to be gelu or relu$/],
+  [
+    "freeze+adapters",
+    { freezeLayers: 3, adapterSize: 8 },
+    /^there is no layer for a bottleneck to go into: every layer is/,
+  ],
+  ["bitfit", { adapterSize: 8 }, /^adapterSize is 8, but the method bitfit has none: that is for adapters$/],
+  ["adapters+compacter", {}, /compacter cannot be together with adapters: both go where the halves of a layer end/],
+  ["compacter", { compacterSize: 40 }, /^compacterSize is 40, but the hidden states are 32 wide/],
+  ["compacter", { compacterN: 5 }, /^compacterN is 5, which does not divide compacterSize, 24: it has to$/],
+  [
+    "compacter",
+    { compacterN: 12 },
+    /^compacterN is 12, which does not divide the hidden states' width, 32: it has to$/,
+  ],
+  ["compacter", { compacterRank: 0 }, /^compacterRank is 0, it has to be a whole number of at least 1$/],
+  ["freeze+compacter", { freezeLayers: 3 }, /^there is no layer for a bottleneck to go into/],
 ];
 
 for (const [method, options, message] of refusals) {

@@ -50,6 +50,10 @@ const methods: readonly (readonly [string, MethodOptions, Pooling])[] = [
   ["selective+freeze+bitfit", { freezeLayers: 1, bitfitBiases: "query-intermediate" }, "mean"],
   ["lora+bitfit", { loraR: 3, useDora: true, freezeEmbeddings: true }, "mean"],
   ["lora+ia3", { ia3Targets: ["query", "output"], loraTargets: ["output"] }, "cls"],
+  ["selective+adapters", { adapterSize: 6, adapterDrop: 1 }, "mean"],
+  ["lora+adapters", { adapterSize: 6, adapterPlacement: "pfeiffer", adapterActivation: "relu" }, "cls"],
+  ["selective+freeze+compacter", { freezeLayers: 1, compacterSize: 8, compacterRank: 2 }, "cls"],
+  ["bitfit+compacter", { compacterN: 2 }, "mean"],
 ];
 
 for (const [method, options, pooling] of methods) {

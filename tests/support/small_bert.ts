@@ -107,9 +107,10 @@ export function compute(
   });
 }
 
-/** The gradients by key, zeros where there is none; none is left at the parameters. */
-export function takeGradients({ model }: Classifier): Map<string, number[]> {
-  return new Map([...namedParameters(model)].map(([key, parameter]) => {
+/** The gradients by key, zeros where there is none; none is left at the parameters, nor at what trains beside them. */
+export function takeGradients({ model, trained }: Classifier): Map<string, number[]> {
+  const parameters = new Map([...namedParameters(model), ...trained]);
+  return new Map([...parameters].map(([key, parameter]) => {
     using gradient = parameter.grad;
     const numbers = gradient === null ? new Array<number>(parameter.size).fill(0) : toNumbers(gradient);
     parameter.grad = null;
