@@ -10,7 +10,6 @@ import {
   namedParameters,
   toNumbers,
   train,
-  trainedParameters,
   type TrainEvent,
   type TrainOptions,
 } from "../../mod.ts";
