@@ -11,6 +11,8 @@ import { add, add_, scope, type Tensor } from "../torch/mod.ts";
 
 /** One of its two linear maps, of rows `[N, inFeatures]` to `[N, outFeatures]`. */
 export interface BottleneckMap extends Module {
+  readonly inFeatures: number;
+  readonly outFeatures: number;
   forward(input: Tensor): Tensor;
   /** The map of `activation(input)`. */
   forwardActivated(input: Tensor, activation: Activation): Tensor;
@@ -38,6 +40,12 @@ export class Bottleneck implements EndAdapter {
   constructor(parts: BottleneckParts) {
     this.#parts = parts;
     this.children = { down: parts.down, up: parts.up };
+  }
+
+  /** What down and up read, and the norm. */
+  get keptElements(): number {
+    const { down, readsNormalised } = this.#parts;
+    return down.inFeatures * (readsNormalised ? 2 : 1) + down.outFeatures;
   }
 
   forward(rows: Tensor, residual: Tensor, norm: LayerNorm | null): Tensor {

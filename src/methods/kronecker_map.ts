@@ -32,8 +32,9 @@ export interface KroneckerShape {
  */
 export class KroneckerMap implements BottleneckMap {
   readonly parameters: Readonly<Record<"s" | "t" | "bias", Tensor>>;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
   readonly #slow: Tensor;
-  readonly #shape: KroneckerShape;
 
   /**
    * Uninitialised.
@@ -43,8 +44,9 @@ export class KroneckerMap implements BottleneckMap {
   constructor(slow: Tensor, shape: KroneckerShape, options: ParameterOptions) {
     const { inFeatures, outFeatures, rank } = shape;
     const n = slow.length(0);
+    this.inFeatures = inFeatures;
+    this.outFeatures = outFeatures;
     this.#slow = slow;
-    this.#shape = shape;
     this.parameters = {
       s: parameter([n, outFeatures / n, rank], options),
       t: parameter([n, rank, inFeatures / n], options),
@@ -79,11 +81,10 @@ export class KroneckerMap implements BottleneckMap {
   // W's element at row a m + p and column b k + q is the sum over i of A_i[a, b] B_i[p, q], where B_i is `[m, k]`.
   #weight(): Tensor {
     const { s, t } = this.parameters;
-    const { inFeatures, outFeatures } = this.#shape;
     const n = this.#slow.length(0);
     const fast = view(matmul(s, t), [n, -1]);
     const products = matmul(permute(view(this.#slow, [n, n * n]), [1, 0]), fast);
-    const blocks = permute(view(products, [n, n, outFeatures / n, inFeatures / n]), [0, 2, 1, 3]);
-    return reshape(blocks, [outFeatures, inFeatures]);
+    const blocks = permute(view(products, [n, n, this.outFeatures / n, this.inFeatures / n]), [0, 2, 1, 3]);
+    return reshape(blocks, [this.outFeatures, this.inFeatures]);
   }
 }

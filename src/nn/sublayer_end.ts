@@ -7,6 +7,8 @@ import type { Module } from "./module.ts";
 
 /** What is put where half of a layer ends. */
 export interface EndAdapter extends Module {
+  /** Elements of each row that it keeps for backward. */
+  readonly keptElements: number;
   /**
    * What is added to the residual instead.
    *

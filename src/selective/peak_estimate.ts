@@ -106,13 +106,13 @@ function keptBytes(shape: Shape, { activations, keptStates }: ActivationPlan): n
 
 // While a layer runs forward: its input and output, what attention and the feed-forward work with, and what is kept.
 function forwardBytes(shape: Shape, plan: ActivationPlan, index: number): number {
-  const { size, inner, selected, rest, layers, lowest, elementBytes } = shape;
+  const { size, inner, atEnds, selected, rest, layers, lowest, elementBytes } = shape;
   const isStored = plan.activations === "store" && index >= lowest;
   const output = index < layers - 1 ? rest * size : 0;
   const states = elementBytes * ((selected + rest) * size + output);
   const keys = isStored ? elementBytes * rest * 2 * size : 0;
   const block = elementBytes * selected * 4 * size + restWorkspace(shape, output > 0);
-  const tail = selected * (isStored ? elementBytes * (4 * size + 2 * inner) : tailBytes(shape));
+  const tail = selected * (isStored ? elementBytes * (4 * size + 2 * inner + atEnds) : tailBytes(shape));
   return states + keys + Math.max(block, tail);
 }
 
@@ -156,8 +156,8 @@ function tailBackwardBytes(shape: Shape, plan: ActivationPlan, index: number): n
 }
 
 // Of what follows attention, beside the layer's input and attention's result: the norms' and the feed-forward's inputs.
-function graphBytes({ size, inner, selected, elementBytes, hasDropout }: Shape): number {
-  return selected * (elementBytes * (3 * size + inner) + (hasDropout ? 2 * size : 0) + 16);
+function graphBytes({ size, inner, atEnds, selected, elementBytes, hasDropout }: Shape): number {
+  return selected * (elementBytes * (3 * size + inner + atEnds) + (hasDropout ? 2 * size : 0) + 16);
 }
 
 // Attention backward, when the graph of what follows is free: the layer's input, queries, keys, values and gradients.

@@ -1,6 +1,6 @@
 // The sizes of a training step that its bytes and multiplications follow from.
 
-import type { Backbone, SequenceClassifier } from "../models/contract.ts";
+import type { Backbone, SequenceClassifier, TransformerLayer } from "../models/contract.ts";
 import { type Module, trainedParameters } from "../nn/module.ts";
 import { hasBfloat16Arithmetic } from "../torch/mod.ts";
 import { defaultRowsPerBlock } from "./batch.ts";
@@ -24,6 +24,8 @@ export interface Shape {
   readonly lowest: number;
   readonly size: number;
   readonly inner: number;
+  /** Elements of a row that what is put at the ends of a layer's halves keeps for backward, in the layer with the most. */
+  readonly atEnds: number;
   /** Whether the feed-forward's activation is GELU, whose gradient needs no memory of its own. */
   readonly hasGelu: boolean;
   readonly heads: number;
@@ -53,6 +55,7 @@ export function shapeOf(model: SequenceClassifier, { lengths, k, precision }: Pl
     lowest: lowestTrained(backbone),
     size: backbone.hiddenSize,
     inner: backbone.intermediateSize,
+    atEnds: Math.max(...backbone.layers.map(keptAtEnds)),
     hasGelu: backbone.activation.gelu !== undefined,
     heads: backbone.numAttentionHeads,
     hasDropout: backbone.attentionDropout.probability > 0,
@@ -66,6 +69,10 @@ export function shapeOf(model: SequenceClassifier, { lengths, k, precision }: Pl
     elementBytes: isNarrow ? 2 : weightBytes,
     copyBytes: isNarrow && !hasBfloat16Arithmetic(backbone.device) ? 4 : 0,
   };
+}
+
+function keptAtEnds({ ends }: TransformerLayer): number {
+  return sum([ends.attention, ends.feedForward].map(({ adapter }) => adapter?.keptElements ?? 0));
 }
 
 /** The lowest layer that is trained: -1 when the embeddings are, the number of layers when only the head is. */

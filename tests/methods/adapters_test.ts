@@ -10,11 +10,13 @@ import {
   type DType,
   Generator,
   loadClassifier,
+  memory,
   mergeAdapter,
   type MethodOptions,
   namedParameters,
   noGrad,
   ops,
+  parameterBytes,
   randomClassifier,
   saveAdapter,
   selectPositions,
@@ -27,7 +29,10 @@ import {
 import { bertConfig, bertSizes } from "../../src/experiments/model_configs.ts";
 import { openSafetensors } from "../../src/files/safetensors.ts";
 import { truncatedNormal_ } from "../../src/nn/truncated_normal.ts";
-import { lowestTrained } from "../../src/selective/step_shape.ts";
+import { type ActivationPlan, estimatePeak } from "../../src/selective/peak_estimate.ts";
+import { lowestTrained, type PlannedStep } from "../../src/selective/step_shape.ts";
+import { measureMemory } from "../../src/train/profile_memory.ts";
+import { ProfiledStep } from "../../src/train/profiled_step.ts";
 import { temporaryFolder } from "../native/fakes.ts";
 import { distance, norm } from "../support/numbers.ts";
 import { labelledSequences, randomBert, randomSequences } from "../support/random_bert.ts";
@@ -269,6 +274,49 @@ Deno.test("Compacter's shared factors are clipped with an optimizer in backward 
   assert.deepEqual(await trained(true, 1e-4), expected);
   assert.notDeepEqual((await trained(true, 1e-5)).get("compacter.A"), expected.get("compacter.A"));
 });
+
+Deno.test("a run with Compacter that goes on from a checkpoint ends as one that was never stopped, to the bit", async () => {
+  using temporary = temporaryFolder();
+  const run = async (options: TrainOptions): Promise<Map<string, number[]>> => {
+    using classifier = await loadClassifier(`${fixtures}small_bert`);
+    applyMethod(classifier, "compacter", { compacterSize: 8 });
+    const settings: TrainOptions = { k: 4, batchSize: 3, maxSteps: 4, learningRate: 1e-2, evalSteps: 2 };
+    const data = labelledSequences(lengths);
+    await train(classifier, { train: data, dev: data }, { ...settings, keepBest: true, bestMetric: "loss", ...options });
+    return valuesOf(classifier);
+  };
+  const expected = await run({ checkpoints: { folder: temporary.path, saveSteps: 2 } });
+  await assertNothingLeft(async () => {
+    assert.deepEqual(await run({ resumeFrom: join(temporary.path, "step-2") }), expected);
+  });
+});
+
+Deno.test("a step's peak is at most the estimate, and at least 0.89 of it", async () => {
+  const sizes = { hiddenSize: 128, intermediateSize: 512 };
+  for (const [method, options] of [...methods, ["adapters", { adapterSize: 64 }]] as const) {
+    await assertNothingLeft(() => {
+      using classifier = randomBert(sizes);
+      applyMethod(classifier, method, options);
+      for (const [k, length] of [["all", 64], [8, 128]] as const) {
+        for (const activations of ["store", "recompute"] as const) {
+          const plan = { activations, keptStates: { from: 0, every: 1 } };
+          const lengths = new Array<number>(16).fill(length);
+          const step = { lengths, k, precision: "float32", optimizerInBackward: false } as const;
+          const share = measuredPeak(classifier, step, plan) / estimatePeak(classifier.model, step, plan);
+          assert.ok(share <= 1 && share >= 0.89, `${share} of the estimate: ${method} ${k} ${activations}`);
+        }
+      }
+    });
+  }
+});
+
+/** The most bytes that lived in the second of two steps; the first makes the optimizer's state. */
+function measuredPeak(classifier: Classifier, step: PlannedStep, plan: ActivationPlan): number {
+  const outside = memory().liveBytes - parameterBytes(classifier.model);
+  using steps = new ProfiledStep(classifier, { ...step, ...plan, seed: 1 });
+  steps.run(() => {});
+  return Math.max(...measureMemory(steps, classifier, outside).pieces.map(({ peakBytes }) => peakBytes));
+}
 
 /** Elements of what a method trains of a BERT beside the head. */
 function countOf(size: keyof typeof bertSizes, method: string, options: MethodOptions = {}): number {
