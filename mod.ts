@@ -92,6 +92,8 @@ export type { LoraOptions } from "./src/methods/lora.ts";
 export { mergeAdapter, type MergedAdapter } from "./src/methods/merge.ts";
 export { parseMethod } from "./src/methods/parse.ts";
 export type { MethodOptions } from "./src/methods/registry.ts";
+export type { PrefixOptions } from "./src/methods/prefix.ts";
+export type { PromptOptions } from "./src/methods/prompt.ts";
 export { saveAdapter } from "./src/methods/save_adapter.ts";
 
 // Export

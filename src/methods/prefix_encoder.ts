@@ -7,9 +7,7 @@ import type { PrefixRows } from "../nn/prefix_slot.ts";
 import {
   backward,
   cat,
-  copy_,
   type Generator,
-  narrow,
   noGrad,
   normal_,
   scope,
@@ -19,6 +17,7 @@ import {
   withGrad,
   zerosLike,
 } from "../torch/mod.ts";
+import { splitInto } from "./side_by_side.ts";
 
 /** The sizes of the network. */
 export interface EncoderShape {
@@ -79,20 +78,10 @@ export function deriveRows(encoder: PrefixEncoder, rows: readonly PrefixRows[]):
     ...{ detach: () => {}, attach: () => {}, merging: null },
     derivation: {
       derived,
-      refresh: () => noGrad(() => scope(() => spread(encoder.forward(), derived))),
+      refresh: () => noGrad(() => scope(() => splitInto(derived, encoder.forward()))),
       backward: () => withGrad(() => scope(() => gatherGradients(encoder, derived))),
     },
   };
-}
-
-/** Copies the columns of a tensor into narrower ones. */
-export function spread(joined: Tensor, parts: readonly Tensor[]): void {
-  let from = 0;
-  for (const part of parts) {
-    const width = part.length(1);
-    copy_(part, narrow(joined, 1, from, width));
-    from += width;
-  }
 }
 
 function gatherGradients(encoder: PrefixEncoder, derived: readonly Tensor[]): void {
