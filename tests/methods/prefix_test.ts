@@ -182,7 +182,7 @@ for (const [method, options, file] of saved) {
       applyMethod(classifier, method, options);
       using random = new Generator(8);
       for (const tensor of classifier.trained.values()) {
-        scope(() => noGrad(() => ops.normal_(tensor, 0, 0.3, { generator: random })));
+        noGrad(() => ops.normal_(tensor, 0, 0.3, { generator: random }).dispose());
       }
       const logits = (of: Classifier): readonly number[] => compute(of, sequences, labels, null).logits;
       const expected = logits(classifier);
