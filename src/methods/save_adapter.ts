@@ -48,6 +48,7 @@ export function writeAdapter(classifier: Classifier, folder: string, files: Read
   const [name, config] = format
     ? [adapterConfigName, peftConfig(format, classifier.model, adaptation, base)]
     : [ownConfigName, ownConfig(adaptation, base)];
+  for (const { derivation } of adaptation.insertions) derivation?.refresh(null);
   const tensors = fileTensors(classifier.model, adaptation);
   scope(() => {
     const joined = tensors.entries().map(([name, parts]) => [name, joinParts(parts)] as const);
