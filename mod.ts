@@ -94,6 +94,8 @@ export { describeMethods, type MethodDescription, type MethodTable } from "./src
 export { parseMethod } from "./src/methods/parse.ts";
 export type { PositionPolicy } from "./src/selective/policies.ts";
 export type { MethodOptions } from "./src/methods/registry.ts";
+export type { PrefixOptions } from "./src/methods/prefix.ts";
+export type { PromptOptions } from "./src/methods/prompt.ts";
 export { saveAdapter } from "./src/methods/save_adapter.ts";
 
 // Export

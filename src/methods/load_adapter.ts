@@ -20,17 +20,19 @@ import {
   savedPooling,
   savedTarget,
 } from "../models/load.ts";
-import { checkShapes, readParameter } from "../models/read_parameter.ts";
+import { checkShapes } from "../models/read_parameter.ts";
 import { architectureOf } from "../models/registry.ts";
 import { exists } from "../native/cache.ts";
 import { adaptedLinears } from "../nn/linear.ts";
 import { namedParameters, setTrained } from "../nn/module.ts";
-import { requiresGrad_, type Tensor } from "../torch/mod.ts";
+import { requiresGrad_ } from "../torch/mod.ts";
 import { ownConfigName, ownWeightsName, readOwnConfig } from "./adapter_file.ts";
-import { applyMethod } from "./apply.ts";
+import { applyMethod, trainedBy } from "./apply.ts";
+import { type FileTensors, fileTensors } from "./file_tensors.ts";
 import type { ClassifierOptions } from "./load.ts";
-import { type AdapterConfig, adapterConfigName, adapterWeightsName, keyPrefix, readAdapterConfig } from "./peft.ts";
+import { type AdapterConfig, adapterConfigName, adapterWeightsName, prefixOf, readAdapterConfig } from "./peft.ts";
 import { formatOfType } from "./peft_formats.ts";
+import { readParts, shapeOfParts } from "./side_by_side.ts";
 
 // How an adapter names its base.
 interface BaseName {
@@ -43,23 +45,28 @@ export async function loadPeftAdapter(folder: string, options: ClassifierOptions
   const path = `${folder}/${adapterConfigName}`;
   const adapter = readAdapterConfig(path);
   const format = formatOfType(adapter);
-  const methodOptions = format.options(adapter.fields);
   using file = openSafetensors(`${folder}/${adapterWeightsName}`);
+  const methodOptions = format.options(adapter.fields, file);
   const baseFolder = await folderOfBase(path, adapter, options);
   await refuseOtherBase(folder, baseFolder);
   const trained = await exists(`${folder}/config.json`)
     ? trainedFor(readConfig(folder), adapter)
-    : trainedAbove(readConfig(baseFolder), adapter, file);
+    : trainedAbove(readConfig(baseFolder), adapter, file, prefixOf(format));
   return await loadOnBase(folder, baseFolder, trained, options, (base) => {
-    const names = [...file.tensors.keys()];
-    refuseUnexpected(file, names.filter((name) => !name.startsWith(keyPrefix)));
-    const keys = names.map((name) => name.slice(keyPrefix.length));
+    const prefix = prefixOf(format);
+    const names = [...file.tensors.keys()].filter((name) => name !== format.joined?.name);
+    refuseUnexpected(file, names.filter((name) => !name.startsWith(prefix)));
+    const keys = names.map((name) => name.slice(prefix.length));
     const insertions = format.insert(base.model, methodOptions, file, keys);
     if (insertions.length === 0) throw new CheckpointError(`${file.path} lacks the weights of ${format.type}`);
     const own = adapterParameters(base, insertions);
-    const isNeeded = (key: string): boolean => format.isOwnKey(key) || base.newKeys.includes(key);
-    readTrained(file, own, { prefix: keyPrefix, isNeeded, base: baseFolder });
-    return { methods: [format.method], options: methodOptions, trained: own, insertions };
+    const adaptation = { methods: [format.method], options: methodOptions, trained: own, insertions };
+    const isNeeded = (name: string): boolean => {
+      const key = name.slice(prefix.length);
+      return name === format.joined?.name || format.isOwnKey(key) || base.newKeys.includes(key);
+    };
+    readTrained(file, fileTensors(base.model, adaptation), { isNeeded, base: baseFolder });
+    return adaptation;
   });
 }
 
@@ -75,8 +82,7 @@ export async function loadOwnAdapter(folder: string, options: ClassifierOptions)
     applyMethod(base, method, methodOptions);
     const { adaptation } = base;
     if (adaptation === null) throw new CheckpointError(`${path}: the method ${method.name} makes no adapter`);
-    readTrained(file, adaptation.trained, { prefix: "", isNeeded: () => true, base: baseFolder });
-    for (const { derivation } of adaptation.insertions) derivation?.refresh(null);
+    readTrained(file, fileTensors(base.model, adaptation), { isNeeded: () => true, base: baseFolder });
     return adaptation;
   });
 }
@@ -94,6 +100,7 @@ async function loadOnBase(
   try {
     const { model, architecture, config, target } = base;
     const adaptation = adapt(base);
+    for (const { derivation } of adaptation.insertions) derivation?.refresh(null);
     const adapted = new Classifier(model, architecture, config, target, [], baseFolder);
     adapted.adaptation = adaptation;
     return adapted;
@@ -104,31 +111,30 @@ async function loadOnBase(
 }
 
 // The parameters of what was put in, and of the head's parts that have no adapter of their own; they alone train.
-function adapterParameters({ model }: Classifier, insertions: Adaptation["insertions"]): Map<string, Tensor> {
+function adapterParameters({ model }: Classifier, insertions: Adaptation["insertions"]): Adaptation["trained"] {
   const own = [model.head, ...insertions.map(({ module }) => module)];
   const trained = new Set(own.flatMap((part) => [...namedParameters(part).values()]));
   for (const { weight, bias } of adaptedLinears(model).values()) [weight, bias].forEach((each) => trained.delete(each));
   setTrained(model, false);
   for (const tensor of trained) requiresGrad_(tensor).dispose();
-  return new Map(namedParameters(model).entries().filter(([, tensor]) => trained.has(tensor)));
+  return trainedBy(model, insertions);
 }
 
 interface Reading {
-  /** What stands before a key in the file. */
-  readonly prefix: string;
-  /** Whether the file has to have a parameter; what it lacks of the others is the base's. */
-  readonly isNeeded: (key: string) => boolean;
+  /** Whether the file has to have a tensor; what it lacks of the others is the base's. */
+  readonly isNeeded: (name: string) => boolean;
   /** Names the base in errors. */
   readonly base: string;
 }
 
-function readTrained(file: WeightsFile, own: ReadonlyMap<string, Tensor>, { prefix, isNeeded, base }: Reading): void {
-  refuseUnexpected(file, [...file.tensors.keys()].filter((name) => !own.has(name.slice(prefix.length))));
-  const missing = [...own.keys()].filter((key) => isNeeded(key) && !file.tensors.has(prefix + key));
+function readTrained(file: WeightsFile, own: FileTensors, { isNeeded, base }: Reading): void {
+  refuseUnexpected(file, [...file.tensors.keys()].filter((name) => !own.has(name)));
+  const missing = [...own.keys()].filter((name) => isNeeded(name) && !file.tensors.has(name));
   if (missing.length > 0) throw new CheckpointError(`${file.path} lacks ${list(missing)}`);
-  const present = [...own].filter(([key]) => file.tensors.has(prefix + key));
-  checkShapes(file, new Map(present.map(([key]) => [key, prefix + key])), own, `the base ${plainly(base)}`);
-  for (const [key, tensor] of present) readParameter(file, prefix + key, tensor);
+  const present = [...own].filter(([name]) => file.tensors.has(name));
+  const shapes = present.map(([name, parts]) => [name, { shape: shapeOfParts(parts) }] as const);
+  checkShapes(file, new Map(present.map(([name]) => [name, name])), new Map(shapes), `the base ${plainly(base)}`);
+  for (const [name, parts] of present) readParts(file, name, parts);
 }
 
 function refuseUnexpected({ path }: WeightsFile, names: readonly string[]): void {
@@ -185,12 +191,12 @@ function trainedFor(config: ConfigReader, { isClassifier }: Pick<AdapterConfig, 
 }
 
 // What an adapter that PEFT saved predicts and reads: as its base, except that its head may have other outputs.
-function trainedAbove(config: ConfigReader, adapter: AdapterConfig, file: WeightsFile): Trained {
+function trainedAbove(config: ConfigReader, adapter: AdapterConfig, file: WeightsFile, prefix: string): Trained {
   const { target, pooling } = trainedFor(config, adapter);
   if (target === "nextToken") return { target, pooling };
   const architecture = architectureOf(config);
   const last = file.tensors.entries().find(([name]) =>
-    name.endsWith(".weight") && isOutputKey(name.slice(keyPrefix.length), architecture)
+    name.endsWith(".weight") && isOutputKey(name.slice(prefix.length), architecture)
   );
   const outputs = last?.[1].shape[0];
   const known = target === "regression" ? 1 : target.labels.length;

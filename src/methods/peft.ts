@@ -11,6 +11,7 @@ import { show } from "../files/shown.ts";
 import type { WeightsFile } from "../files/weights_file.ts";
 import { adaptedLinears } from "../nn/linear.ts";
 import { namedModules } from "../nn/module.ts";
+import type { Tensor } from "../torch/mod.ts";
 
 export const adapterConfigName = "adapter_config.json";
 export const adapterWeightsName = "adapter_model.safetensors";
@@ -24,10 +25,16 @@ export interface PeftFormat {
   readonly type: string;
   /** The method's name here. */
   readonly method: string;
+  /** What stands before the model's keys in the file. Default {@linkcode keyPrefix}. */
+  readonly keyPrefix?: string;
+  /** The tensor of the file that has a name of its own, and the parameters that it holds side by side. */
+  readonly joined?: { readonly name: string; parts(model: SequenceClassifier): readonly Tensor[] };
+  /** Whether the fields can say what these options do. Default: always. */
+  canSay?(options: Adaptation["options"]): boolean;
   /** The fields that are the method's own. */
   fields(model: SequenceClassifier, options: Adaptation["options"]): Record<string, unknown>;
   /** The method's options that the fields say. Throws {@linkcode CheckpointError} when it is not computed so here. */
-  options(fields: PeftFields): Adaptation["options"];
+  options(fields: PeftFields, file: WeightsFile): Adaptation["options"];
   /** Whether a key of the model is that of a parameter of the method's. */
   isOwnKey(key: string): boolean;
   /** Puts into the model what the file has parameters for, under keys of the model. */
@@ -37,6 +44,11 @@ export interface PeftFormat {
     file: WeightsFile,
     keys: readonly string[],
   ): readonly Insertion[];
+}
+
+/** What stands before the model's keys in a file of this format. */
+export function prefixOf(format: PeftFormat): string {
+  return format.keyPrefix ?? keyPrefix;
 }
 
 /** The fields of an adapter_config.json. */

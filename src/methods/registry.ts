@@ -8,8 +8,10 @@ import { extentDeclarations, type FreezeOptions } from "./freeze.ts";
 import { full } from "./full.ts";
 import { ia3 } from "./ia3.ts";
 import { lora } from "./lora.ts";
+import { prefix } from "./prefix.ts";
+import { prompt } from "./prompt.ts";
 
-const methods = [full, lora, bitfit, ia3, adapters, compacter] as const;
+const methods = [full, lora, bitfit, ia3, adapters, compacter, prefix, prompt] as const;
 
 /** In the order in which a message lists them. */
 export const weightMethods: readonly WeightMethod[] = methods;

@@ -8,9 +8,12 @@ import type { Adaptation } from "../models/adaptation.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { fingerprintOf } from "../models/fingerprint.ts";
 import { writeCompanions, writeParameters } from "../models/save.ts";
+import { scope } from "../torch/mod.ts";
 import { ownConfig, ownConfigName, ownWeightsName } from "./adapter_file.ts";
-import { adapterConfigName, adapterWeightsName, keyPrefix, peftConfig } from "./peft.ts";
+import { fileTensors } from "./file_tensors.ts";
+import { adapterConfigName, adapterWeightsName, peftConfig } from "./peft.ts";
 import { peftFormatOf } from "./peft_formats.ts";
+import { joinParts } from "./side_by_side.ts";
 
 /**
  * Saves what methods made of a model: what they trained and the head, with config.json (labels and pooling), the
@@ -41,22 +44,23 @@ export function saveAdapter(
  */
 export function writeAdapter(classifier: Classifier, folder: string, files: Readonly<Record<string, string>>): void {
   const { adaptation, base } = requireAdapter(classifier);
-  const { weightsName, prefix } = adapterFile(adaptation);
   const format = peftFormatOf(adaptation);
   const [name, config] = format
     ? [adapterConfigName, peftConfig(format, classifier.model, adaptation, base)]
     : [ownConfigName, ownConfig(adaptation, base)];
-  const parameters = [...adaptation.trained].map(([key, tensor]) => [prefix + key, tensor] as const);
-  writeParameters(`${folder}/${weightsName}`, new Map(parameters));
+  for (const { derivation } of adaptation.insertions) derivation?.refresh(null);
+  const tensors = fileTensors(classifier.model, adaptation);
+  scope(() => {
+    const joined = tensors.entries().map(([name, parts]) => [name, joinParts(parts)] as const);
+    writeParameters(`${folder}/${weightsNameOf(adaptation)}`, new Map(joined));
+  });
   writeText(`${folder}/${name}`, JSON.stringify(config, null, 2) + "\n");
   writeCompanions(classifier, folder, files, { base_fingerprint: fingerprintOf(base) });
 }
 
-/** The file in which the weights of an adapter are, and what stands before their keys. */
-export function adapterFile(adaptation: Adaptation): { readonly weightsName: string; readonly prefix: string } {
-  return peftFormatOf(adaptation)
-    ? { weightsName: adapterWeightsName, prefix: keyPrefix }
-    : { weightsName: ownWeightsName, prefix: "" };
+/** The name of the file in which the weights of an adapter are. */
+export function weightsNameOf(adaptation: Adaptation): string {
+  return peftFormatOf(adaptation) ? adapterWeightsName : ownWeightsName;
 }
 
 /**

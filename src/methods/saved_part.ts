@@ -6,18 +6,18 @@ import type { WeightsFile } from "../files/weights_file.ts";
 import { CheckpointError } from "../errors.ts";
 import { list } from "../files/shown.ts";
 import type { Classifier } from "../models/classifier.ts";
-import { checkShapes, readParameter } from "../models/read_parameter.ts";
+import { checkShapes } from "../models/read_parameter.ts";
 import { writeClassifier } from "../models/save.ts";
 import { namedParameters } from "../nn/module.ts";
-import type { Tensor } from "../torch/mod.ts";
+import { type FileTensors, fileTensors } from "./file_tensors.ts";
 import { peftFormatOf } from "./peft_formats.ts";
-import { adapterFile, requireAdapter, writeAdapter } from "./save_adapter.ts";
+import { requireAdapter, weightsNameOf, writeAdapter } from "./save_adapter.ts";
+import { readParts, shapeOfParts } from "./side_by_side.ts";
 
 /** The parameters that are saved, by their names in the file of weights. */
-export function savedPart({ model, adaptation }: Classifier): Map<string, Tensor> {
-  if (adaptation === null) return namedParameters(model);
-  const { prefix } = adapterFile(adaptation);
-  return new Map(adaptation.trained.entries().map(([key, tensor]) => [prefix + key, tensor]));
+export function savedPart({ model, adaptation }: Classifier): FileTensors {
+  if (adaptation !== null) return fileTensors(model, adaptation);
+  return new Map(namedParameters(model).entries().map(([key, tensor]) => [key, [tensor]]));
 }
 
 /** What {@linkcode writeSavedPart} writes: a model, or an adapter in PEFT's format or in Fewtune's own. */
@@ -48,14 +48,16 @@ export function writeSavedPart(classifier: Classifier, folder: string, files: Re
  * @throws {CheckpointError} when the file is damaged, or holds other parameters
  */
 export function readSavedPart(classifier: Classifier, folder: string): void {
-  const parameters = savedPart(classifier);
+  const tensors = savedPart(classifier);
   using file = openPart(classifier, folder);
-  const missing = [...parameters.keys()].filter((name) => !file.tensors.has(name));
+  const missing = [...tensors.keys()].filter((name) => !file.tensors.has(name));
   if (missing.length > 0) throw new CheckpointError(`${file.path} lacks ${list(missing)}`);
-  checkShapes(file, new Map(parameters.keys().map((name) => [name, name])), parameters);
-  for (const [name, parameter] of parameters) readParameter(file, name, parameter);
+  const shapes = tensors.entries().map(([name, parts]) => [name, { shape: shapeOfParts(parts) }] as const);
+  checkShapes(file, new Map(tensors.keys().map((name) => [name, name])), new Map(shapes));
+  for (const [name, parts] of tensors) readParts(file, name, parts);
+  for (const { derivation } of classifier.adaptation?.insertions ?? []) derivation?.refresh(null);
 }
 
 function openPart({ adaptation }: Classifier, folder: string): WeightsFile {
-  return adaptation ? openSafetensors(`${folder}/${adapterFile(adaptation).weightsName}`) : openWeights(folder);
+  return adaptation ? openSafetensors(`${folder}/${weightsNameOf(adaptation)}`) : openWeights(folder);
 }

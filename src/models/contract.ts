@@ -2,8 +2,10 @@
 
 import type { Activation } from "../nn/activation.ts";
 import type { Dropout } from "../nn/dropout.ts";
+import type { Embedding } from "../nn/embedding.ts";
 import type { Linear } from "../nn/linear.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
+import type { PrefixSlot } from "../nn/prefix_slot.ts";
 import type { SublayerEnd } from "../nn/sublayer_end.ts";
 import type { Device, DType, Generator, Tensor } from "../torch/mod.ts";
 import type { ConfigReader } from "./config.ts";
@@ -26,6 +28,8 @@ export interface TransformerLayer extends Module {
   readonly linears: Readonly<Record<LinearSite, Linear>>;
   /** How its halves end. */
   readonly ends: Readonly<Record<"attention" | "feedForward", SublayerEnd>>;
+  /** Keys and values that every query sees before those of its sequence. */
+  readonly prefix: PrefixSlot;
   /** What queries, keys and values are made of: the hidden states, normalised first where the architecture does so. */
   attentionInput(hidden: Tensor): Tensor;
   /** The layer's output `[N, hiddenSize]` from its input and the attention's result, both `[N, hiddenSize]`. */
@@ -53,6 +57,8 @@ export interface Backbone extends Module {
   /** Whether a position attends to none after it. */
   readonly isCausal: boolean;
   readonly embeddings: Module;
+  /** The part of the embeddings that has a row for each token. */
+  readonly words: Embedding;
   readonly layers: readonly TransformerLayer[];
   /** What the last layer's output still goes through, a norm or a projection; null where that is nothing. */
   readonly finalNorm: RowModule | null;

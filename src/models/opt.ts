@@ -7,6 +7,7 @@ import { LayerNorm } from "../nn/layer_norm.ts";
 import { Linear } from "../nn/linear.ts";
 import { linearMap } from "../nn/linear_map.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
+import { PrefixSlot } from "../nn/prefix_slot.ts";
 import { Projection } from "../nn/projection.ts";
 import { SublayerEnd } from "../nn/sublayer_end.ts";
 import { add_, addScalar, type Generator, scope, type Tensor } from "../torch/mod.ts";
@@ -73,13 +74,13 @@ const layerNormEps = 1e-5;
 
 class OptEmbeddings implements Module {
   readonly children: Readonly<Record<string, Module>>;
-  readonly #tokens: Embedding;
+  readonly words: Embedding;
   readonly #positions: Embedding;
   readonly #projectIn: Projection | null;
 
   constructor(config: OptConfig, options: ParameterOptions) {
     const { hiddenSize, wordEmbedProjDim } = config;
-    this.#tokens = new Embedding(config.vocabSize, wordEmbedProjDim, {
+    this.words = new Embedding(config.vocabSize, wordEmbedProjDim, {
       ...options,
       paddingIndex: config.padTokenId,
       hasSparseGradient: true,
@@ -87,20 +88,15 @@ class OptEmbeddings implements Module {
     this.#positions = new Embedding(config.maxPositionEmbeddings + positionOffset, hiddenSize, options);
     this.#projectIn = wordEmbedProjDim === hiddenSize ? null : new Projection(wordEmbedProjDim, hiddenSize, options);
     this.children = {
-      embed_tokens: this.#tokens,
+      embed_tokens: this.words,
       embed_positions: this.#positions,
       ...(this.#projectIn && { project_in: this.#projectIn }),
     };
   }
 
-  /** A row for each token, `[vocabSize, wordEmbedProjDim]`. */
-  get tokenWeight(): Tensor {
-    return this.#tokens.weight;
-  }
-
   forward(rows: RowInputs): Tensor {
     return scope(() => {
-      const tokens = this.#tokens.forward(rows.inputIds);
+      const tokens = this.words.forward(rows.inputIds);
       const hidden = this.#projectIn?.forward(tokens) ?? tokens;
       return add_(hidden, this.#positions.forward(addScalar(rows.positionIds, positionOffset)));
     });
@@ -111,6 +107,7 @@ class OptLayer implements TransformerLayer {
   readonly children: Readonly<Record<string, Module>>;
   readonly linears: TransformerLayer["linears"];
   readonly ends: TransformerLayer["ends"];
+  readonly prefix = new PrefixSlot();
   readonly #attentionNorm: LayerNorm;
   readonly #outputNorm: LayerNorm;
   readonly #activation: Activation;
@@ -136,6 +133,7 @@ class OptLayer implements TransformerLayer {
       fc1: intermediate,
       fc2: output,
       final_layer_norm: this.#outputNorm,
+      prefix: this.prefix,
       ...{ attention_end: this.ends.attention, output_end: this.ends.feedForward },
     };
   }
@@ -178,11 +176,7 @@ class OptOutput implements RowModule {
   }
 }
 
-interface OptModel extends Backbone {
-  readonly embeddings: OptEmbeddings;
-}
-
-function optModel(config: OptConfig, options: ParameterOptions): OptModel {
+function optModel(config: OptConfig, options: ParameterOptions): Backbone {
   const { hiddenSize, numAttentionHeads, ffnDim, activationFunction, maxPositionEmbeddings, vocabSize } = config;
   const embeddings = new OptEmbeddings(config, options);
   const finalNorm = new OptOutput(config, options);
@@ -193,7 +187,7 @@ function optModel(config: OptConfig, options: ParameterOptions): OptModel {
     ...{ maxPositions: maxPositionEmbeddings, vocabSize },
     ...{ device: options.device ?? "cpu", dtype: options.dtype ?? "float32" },
     ...{ attentionDropout: new Dropout(config.attentionDropout), isCausal: true },
-    ...{ embeddings, layers, finalNorm },
+    ...{ embeddings, words: embeddings.words, layers, finalNorm },
     children: { decoder: { children: { ...embeddings.children, ...finalNorm.children, layers: inOrder } } },
     embed: (rows) => embeddings.forward(rows),
   };
@@ -202,7 +196,7 @@ function optModel(config: OptConfig, options: ParameterOptions): OptModel {
 // The standard head: a map of the last position, without a bias.
 class OptClassifier implements SequenceClassifier {
   readonly children: Readonly<Record<string, Module>>;
-  readonly backbone: OptModel;
+  readonly backbone: Backbone;
   readonly head: Module;
   readonly pooling = "last";
   readonly #score: Projection;
@@ -222,7 +216,7 @@ class OptClassifier implements SequenceClassifier {
 // A tied head has no parameter of its own: it reads that of the embeddings, which trains, or is frozen, with them.
 class OptLanguageModel implements SequenceClassifier {
   readonly children: Readonly<Record<string, Module>>;
-  readonly backbone: OptModel;
+  readonly backbone: Backbone;
   readonly head: Module;
   readonly pooling = "each";
   readonly numLabels: number;
@@ -241,7 +235,7 @@ class OptLanguageModel implements SequenceClassifier {
   }
 
   classify(pooled: Tensor): Tensor {
-    return this.#output?.forward(pooled) ?? linearMap(pooled, this.backbone.embeddings.tokenWeight, null);
+    return this.#output?.forward(pooled) ?? linearMap(pooled, this.backbone.words.weight, null);
   }
 }
 

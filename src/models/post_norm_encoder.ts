@@ -6,6 +6,7 @@ import { Embedding } from "../nn/embedding.ts";
 import { LayerNorm } from "../nn/layer_norm.ts";
 import { Linear } from "../nn/linear.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
+import { PrefixSlot } from "../nn/prefix_slot.ts";
 import { SublayerEnd } from "../nn/sublayer_end.ts";
 import { add_, addScalar, type Generator, mulScalar, scope, type Tensor } from "../torch/mod.ts";
 import type { Backbone, LinearSite, RowInputs, TransformerLayer } from "./contract.ts";
@@ -50,7 +51,7 @@ export interface EncoderKeys {
 
 class Embeddings implements Module {
   readonly children: Readonly<Record<string, Module>>;
-  readonly #words: Embedding;
+  readonly words: Embedding;
   readonly #positions: Embedding;
   readonly #tokenTypes: Embedding | null;
   readonly #norm: LayerNorm;
@@ -59,7 +60,7 @@ class Embeddings implements Module {
 
   constructor(shape: EncoderShape, options: ParameterOptions) {
     const { hiddenSize, positionOffset, padTokenId, typeVocabSize } = shape;
-    this.#words = new Embedding(shape.vocabSize, hiddenSize, {
+    this.words = new Embedding(shape.vocabSize, hiddenSize, {
       ...options,
       paddingIndex: padTokenId,
       hasSparseGradient: true,
@@ -73,7 +74,7 @@ class Embeddings implements Module {
     this.#dropout = new Dropout(shape.dropout);
     this.#positionOffset = positionOffset;
     this.children = {
-      word_embeddings: this.#words,
+      word_embeddings: this.words,
       position_embeddings: this.#positions,
       ...(this.#tokenTypes && { token_type_embeddings: this.#tokenTypes }),
       LayerNorm: this.#norm,
@@ -82,7 +83,7 @@ class Embeddings implements Module {
 
   forward(rows: RowInputs, random: Generator | null): Tensor {
     return scope(() => {
-      const sum = this.#words.forward(rows.inputIds);
+      const sum = this.words.forward(rows.inputIds);
       if (this.#tokenTypes) add_(sum, this.#tokenTypes.forward(this.#typesOf(this.#tokenTypes, rows)));
       add_(sum, this.#positions.forward(addScalar(rows.positionIds, this.#positionOffset)));
       return this.#dropout.applyInPlace(this.#norm.forward(sum), random);
@@ -99,6 +100,7 @@ class PostNormLayer implements TransformerLayer {
   readonly children: Readonly<Record<string, Module>>;
   readonly linears: TransformerLayer["linears"];
   readonly ends: TransformerLayer["ends"];
+  readonly prefix = new PrefixSlot();
   readonly #activation: Activation;
 
   constructor(shape: EncoderShape, keys: EncoderKeys, options: ParameterOptions) {
@@ -119,7 +121,10 @@ class PostNormLayer implements TransformerLayer {
     };
     this.#activation = shape.activation;
     const parts = keys.layer({ ...this.linears, attentionNorm, outputNorm });
-    this.children = { ...parts, attention_end: this.ends.attention, output_end: this.ends.feedForward };
+    this.children = {
+      ...{ ...parts, prefix: this.prefix },
+      ...{ attention_end: this.ends.attention, output_end: this.ends.feedForward },
+    };
   }
 
   attentionInput(hidden: Tensor): Tensor {
@@ -150,7 +155,7 @@ export function postNormEncoder(shape: EncoderShape, keys: EncoderKeys, options:
     ...{ hiddenSize, numAttentionHeads, intermediateSize, activation, maxPositions, vocabSize },
     ...{ device: options.device ?? "cpu", dtype: options.dtype ?? "float32" },
     ...{ attentionDropout: new Dropout(shape.attentionDropout), isCausal: false },
-    ...{ embeddings, layers, finalNorm: null },
+    ...{ embeddings, words: embeddings.words, layers, finalNorm: null },
     children: { embeddings, [keys.encoder]: { children: { layer } } },
     embed: (rows, random) => embeddings.forward(rows, random),
   };

@@ -59,7 +59,7 @@ function readConverted(file: WeightsFile, name: string, parameter: Tensor, dtype
 export function checkShapes(
   file: WeightsFile,
   sources: ReadonlyMap<string, string>,
-  parameters: ReadonlyMap<string, Tensor>,
+  parameters: ReadonlyMap<string, Pick<Tensor, "shape">>,
   fitted = "its config.json",
 ): void {
   const misfits = [...sources].flatMap(([key, name]) => {

@@ -3,7 +3,24 @@
 import type { Backbone, TransformerLayer } from "../models/contract.ts";
 import { attention, splitHeads } from "../nn/attention.ts";
 import { type AttentionGradient, attentionGradient } from "../nn/attention_gradient.ts";
-import { cat, copy_, type Generator, noGrad, scope, type Tensor, zeroGradAt } from "../torch/mod.ts";
+import type { PrefixRows } from "../nn/prefix_slot.ts";
+import {
+  add_,
+  cat,
+  copy_,
+  expand,
+  type Generator,
+  narrow,
+  noGrad,
+  reshape,
+  scope,
+  sumOver,
+  type Tensor,
+  to,
+  unsqueeze,
+  view,
+  zeroGradAt,
+} from "../torch/mod.ts";
 import type { PackedBatch } from "./batch.ts";
 import { type Block, fromRectangle, type PartOfBlock, rowsOf, toRectangle, toZeroRectangle } from "./layout.ts";
 
@@ -157,16 +174,31 @@ function runRest(run: LayerRun, block: Block, keys: Keys, { input, output }: Res
   });
 }
 
-// Keys and values of a block's sequences in heads: first the selected positions', then the rest's.
-function joinKeys({ model }: LayerRun, block: Block, keys: Keys, rest: RestKeys): Keys {
-  const heads = model.numAttentionHeads;
-  const join = (selected: Tensor, others: Tensor | undefined): Tensor =>
+// Keys and values of a block's sequences in heads: first the prefix, then the selected positions', then the rest's.
+function joinKeys({ model, layer }: LayerRun, block: Block, keys: Keys, rest: RestKeys): Keys {
+  const prefix = layer.prefix.rows;
+  const join = (selected: Tensor, name: keyof Keys): Tensor =>
     scope(() => {
-      const first = splitHeads(toRectangle(rowsOf(selected, block.selected), block.selected), heads);
-      if (others === undefined) return first;
-      return cat([first, splitHeads(toRectangle(others, block.rest), heads)], 2);
+      const parts = [
+        ...(prefix ? [ofEach(block.sequences, to(prefix[name], { dtype: selected.dtype }))] : []),
+        toRectangle(rowsOf(selected, block.selected), block.selected),
+        ...(rest ? [toRectangle(rest[name], block.rest)] : []),
+      ];
+      return joinRows(parts.map((part) => splitHeads(part, model.numAttentionHeads)), 2);
     });
-  return { key: join(keys.key, rest?.key), value: join(keys.value, rest?.value) };
+  return { key: join(keys.key, "key"), value: join(keys.value, "value") };
+}
+
+// The same rows for each sequence, `[sequences, P, d]`.
+function ofEach(sequences: number, rows: Tensor): Tensor {
+  return expand(unsqueeze(rows, 0), [sequences, ...rows.shape]);
+}
+
+// A block's bias at the keys that there are: those of a prefix come first, and some layers have none.
+function biasAt(bias: Tensor | null, { key }: Keys): Tensor | null {
+  if (bias === null) return null;
+  const [known, count] = [bias.length(3), key.length(2)];
+  return known === count ? bias : narrow(bias, 3, known - count, count);
 }
 
 interface RestRows {
@@ -186,7 +218,11 @@ function finishRest(
     const context = scope(() => {
       const query = layer.linears.query.forward(normed, random?.rest ?? null);
       const inHeads = splitHeads(toRectangle(query, block.rest), model.numAttentionHeads);
-      const options = { bias: block.restBias, dropout: model.attentionDropout, random: random?.rest ?? null };
+      const options = {
+        bias: biasAt(block.restBias, { key, value }),
+        dropout: model.attentionDropout,
+        random: random?.rest ?? null,
+      };
       return fromRectangle(attention(inHeads, key, value, options), block.rest);
     });
     copy_(rowsOf(output, block.rest), layer.afterAttention(rows, context, random?.rest ?? null));
@@ -196,15 +232,21 @@ function finishRest(
 function attendSelected({ model, random }: LayerRun, block: Block, { query, key, value }: Projected): Tensor {
   return scope(() => {
     const rows = toRectangle(rowsOf(query, block.selected), block.selected);
-    const options = { bias: block.selectedBias, dropout: model.attentionDropout, random: random?.selected ?? null };
+    const bias = biasAt(block.selectedBias, { key, value });
+    const options = { bias, dropout: model.attentionDropout, random: random?.selected ?? null };
     const context = attention(splitHeads(rows, model.numAttentionHeads), key, value, options);
     return fromRectangle(context, block.selected);
   });
 }
 
+/** Gradients of the selected rows' queries, keys and values, `[N_selected, d]` each, and of the layer's prefix. */
+export interface AttendGradient extends AttentionGradient {
+  /** `[P, d]`; null where the layer has no prefix. */
+  readonly prefix: PrefixRows | null;
+}
+
 /**
- * Gradients of the selected rows' queries, keys and values, `[N_selected, d]` each, from that of their context. Dropout's
- * generator has to be where it was before attention.
+ * Gradients from that of the selected rows' context. Dropout's generator has to be where it was before attention.
  *
  * @param restKeysOf gives the keys and values of a block's rest, which the caller owns
  */
@@ -213,7 +255,7 @@ export function attendBackward(
   projected: Projected,
   gradient: Tensor,
   restKeysOf: (block: Block, index: number) => RestKeys,
-): AttentionGradient {
+): AttendGradient {
   return scope(() => {
     const blocks = run.batch.layout.blocks.map((block, index) =>
       scope(() => blockBackward(run, block, { projected, gradient, restKeys: restKeysOf(block, index) }))
@@ -222,6 +264,7 @@ export function attendBackward(
       query: joinRows(blocks.map(({ query }) => query)),
       key: joinRows(blocks.map(({ key }) => key)),
       value: joinRows(blocks.map(({ value }) => value)),
+      prefix: blocks.map(({ prefix }) => prefix).reduce(sumOfPrefixes),
     };
   });
 }
@@ -232,28 +275,50 @@ interface BlockBackward {
   readonly restKeys: RestKeys;
 }
 
-function blockBackward(
-  run: LayerRun,
-  block: Block,
-  { projected, gradient, restKeys }: BlockBackward,
-): AttentionGradient {
-  const { model, random } = run;
+function blockBackward(run: LayerRun, block: Block, { projected, gradient, restKeys }: BlockBackward): AttendGradient {
+  const { model, layer, random } = run;
   const part: PartOfBlock = block.selected;
   const heads = model.numAttentionHeads;
   const { key, value } = joinKeys(run, block, projected, restKeys);
   const query = splitHeads(toRectangle(rowsOf(projected.query, part), part), heads);
   const ofContext = splitHeads(toZeroRectangle(rowsOf(gradient, part), part), heads);
-  const options = { bias: block.selectedBias, dropout: model.attentionDropout, random: random?.selected ?? null };
-  const padded = attentionGradient(query, key, value, ofContext, part.width, options);
+  const bias = biasAt(block.selectedBias, { key, value });
+  const options = { bias, dropout: model.attentionDropout, random: random?.selected ?? null };
+  const { rows: prefix, length } = layer.prefix;
+  const padded = attentionGradient(query, key, value, ofContext, length + part.width, options);
   return {
     query: fromRectangle(padded.query, part),
-    key: fromRectangle(padded.key, part),
-    value: fromRectangle(padded.value, part),
+    key: fromRectangle(rowsAfter(padded.key, block, length), part),
+    value: fromRectangle(rowsAfter(padded.value, block, length), part),
+    prefix: prefix && {
+      key: sumOfFirst(padded.key, block, prefix.key),
+      value: sumOfFirst(padded.value, block, prefix.value),
+    },
   };
 }
 
-/** Rows of all blocks below each other. */
-export function joinRows(parts: readonly Tensor[]): Tensor {
+// Of `[sequences * (P + selected.width), d]` those after each sequence's first P rows.
+function rowsAfter(rows: Tensor, block: Block, count: number): Tensor {
+  if (count === 0) return rows;
+  const after = narrow(bySequence(rows, block), 1, count, block.selected.width);
+  return reshape(after, [block.sequences * block.selected.width, rows.length(1)]);
+}
+
+// The first P of each sequence, added up: those of a prefix, which the sequences share.
+function sumOfFirst(rows: Tensor, block: Block, prefix: Tensor): Tensor {
+  return sumOver(narrow(bySequence(rows, block), 1, 0, prefix.length(0)), [0], false, { dtype: prefix.dtype });
+}
+
+function bySequence(rows: Tensor, { sequences }: Block): Tensor {
+  return view(rows, [sequences, -1, rows.length(1)]);
+}
+
+function sumOfPrefixes(a: PrefixRows | null, b: PrefixRows | null): PrefixRows | null {
+  return a && b && { key: add_(a.key, b.key), value: add_(a.value, b.value) };
+}
+
+/** Rows of all blocks below each other, or tensors side by side in another dimension. */
+export function joinRows(parts: readonly Tensor[], dimension = 0): Tensor {
   const [only] = parts;
-  return parts.length === 1 && only ? only : cat(parts);
+  return parts.length === 1 && only ? only : cat(parts, dimension);
 }

@@ -2,6 +2,7 @@
 
 import { OptionError } from "../errors.ts";
 import type { Pooling, RowInputs, SequenceClassifier } from "../models/contract.ts";
+import { type Preceding, precedingOf } from "../models/preceding.ts";
 import { type Device, type DType, type Tensor, tensorFrom } from "../torch/mod.ts";
 import { type Layout, layOut, type PartPositions, type Placement } from "./layout.ts";
 import { allPositions, anchorOf } from "./positions.ts";
@@ -48,6 +49,8 @@ export interface PackOptions {
   readonly dtype?: DType;
   /** Whether a position attends to none after it: the model's {@linkcode Backbone.isCausal}. Default false. */
   readonly isCausal?: boolean;
+  /** What stands before every sequence; its tokens are selected beside the others. Default: nothing. */
+  readonly preceding?: Preceding;
   /** See {@linkcode layOut}. Default: 512 on the CPU, everything in one block on a GPU. */
   readonly rowsPerBlock?: number;
 }
@@ -62,7 +65,7 @@ export function packingFor(
   { pooling, backbone }: SequenceClassifier,
 ): Omit<PackOptions, "selected" | "weights" | "rowsPerBlock"> {
   const { device, dtype, isCausal } = backbone;
-  return { pooling, device, dtype, isCausal };
+  return { pooling, device, dtype, isCausal, preceding: precedingOf(backbone) };
 }
 
 // A position of the batch: sequence (in the caller's order) and place in it.
@@ -78,39 +81,61 @@ export function packedOrder(sequences: readonly Pick<Sequence, "inputIds">[]): n
 
 /** Packs sequences for split mode: rows of the selected positions, and the rest. */
 export function packBatch(sequences: readonly Sequence[], options: PackOptions): PackedBatch {
-  return pack(sequences, options.selected, options.selected, options);
+  return pack(sequences, false, options);
 }
 
 /**
  * Packs sequences for masked mode: all rows are computed with gradients, which stop at those that are not selected.
  */
 export function packMaskedBatch(sequences: readonly Sequence[], options: PackOptions): PackedBatch {
-  const all = allPositions(sequences.map(({ inputIds }) => inputIds.length));
-  return pack(sequences, all, options.selected, options);
+  return pack(sequences, true, options);
 }
 
-function pack(
-  sequences: readonly Sequence[],
-  withGradient: readonly (readonly number[])[],
-  pooled: readonly (readonly number[])[],
-  options: PackOptions,
-): PackedBatch {
+function pack(texts: readonly Sequence[], isMasked: boolean, options: PackOptions): PackedBatch {
   const { pooling, device = "cpu", dtype = "float32", isCausal = false } = options;
-  checkSelections(sequences, options.selected, pooling);
-  const { rowsPerBlock = defaultRowsPerBlock(device) } = options;
+  const { rowsPerBlock = defaultRowsPerBlock(device), preceding = { keys: 0, tokenIds: [] } } = options;
+  checkSelections(texts, options.selected, pooling);
+  const sequences = texts.map((text) => withTokens(text, preceding.tokenIds));
+  const chosen = options.selected.map((positions) => withPositions(positions, preceding.tokenIds.length));
+  const withGradient = isMasked ? allPositions(sequences.map(({ inputIds }) => inputIds.length)) : chosen;
   const order = packedOrder(sequences);
   const parts = order.map((sequence) => split(lengthOf(sequences, sequence), withGradient[sequence] ?? []));
   const places = (part: keyof PartPositions): Place[] =>
     order.flatMap((sequence, index) => (parts[index]?.[part] ?? []).map((position) => ({ sequence, position })));
   const [selected, rest] = [places("selected"), places("rest")];
+  const pooled = readPositions(sequences, chosen, pooling, preceding.tokenIds.length);
+  const weights = options.weights?.map((own, index) =>
+    withWeights(own, lengthOf(texts, index), preceding.tokenIds.length)
+  );
   return {
     size: sequences.length,
-    layout: layOut(parts, { rowsPerBlock, isCausal, device, dtype }),
-    selected: rowInputs(sequences, selected, device),
-    rest: rowInputs(sequences, rest, device),
-    pool: poolOf(selected, readPositions(sequences, pooled, pooling), options, { device, dtype }),
-    gradientStops: withGradient === pooled ? null : gradientStops(selected, pooled, device),
+    layout: layOut(parts, { rowsPerBlock, isCausal, precedingKeys: preceding.keys, device, dtype }),
+    selected: rowInputs(sequences, selected, preceding.keys, device),
+    rest: rowInputs(sequences, rest, preceding.keys, device),
+    pool: poolOf(selected, pooled, { pooling, weights }, { device, dtype }),
+    gradientStops: isMasked ? gradientStops(selected, chosen, device) : null,
   };
+}
+
+// The sequence after tokens of type 0.
+function withTokens({ inputIds, tokenTypeIds }: Sequence, tokens: readonly number[]): Sequence {
+  if (tokens.length === 0) return { inputIds, tokenTypeIds };
+  return {
+    inputIds: [...tokens, ...Array.from(inputIds)],
+    tokenTypeIds: [...tokens.map(() => 0), ...Array.from(tokenTypeIds)],
+  };
+}
+
+// Positions of a text after so many tokens, and those of the tokens: without a gradient at them they would not learn.
+function withPositions(positions: readonly number[], tokens: number): readonly number[] {
+  if (tokens === 0) return positions;
+  return [...Array(tokens).keys(), ...positions.map((position) => position + tokens)];
+}
+
+// Weights of a text's positions after those of the tokens, each of which counts as any position of the whole.
+function withWeights(weights: readonly number[], length: number, tokens: number): readonly number[] {
+  const each = 1 / (length + tokens);
+  return [...Array<number>(tokens).fill(each), ...weights.map((weight) => weight * length * each)];
 }
 
 function checkSelections(
@@ -135,13 +160,15 @@ function rangeOf(pooling: Pooling, length: number): string {
   return pooling === "last" ? `to ${length - 1}, the last one` : `from 0 to at most ${length - 1}`;
 }
 
-// Those of each sequence that the head reads.
+// Those of each sequence that the head reads: as PEFT's, `cls` and `mean` take the tokens before the text for a part of it.
 function readPositions(
   sequences: readonly Sequence[],
   selected: readonly (readonly number[])[],
   pooling: Pooling,
+  tokens: number,
 ): readonly (readonly number[])[] {
-  if (pooling === "mean" || pooling === "each") return selected;
+  if (pooling === "mean") return selected;
+  if (pooling === "each") return selected.map((positions) => positions.slice(tokens));
   return sequences.map(({ inputIds }) => [anchorOf(pooling, inputIds.length) ?? 0]);
 }
 
@@ -155,19 +182,24 @@ function split(length: number, selected: readonly number[]): PartPositions {
   return { selected, rest };
 }
 
-function rowInputs(sequences: readonly Sequence[], places: readonly Place[], device: Device): RowInputs {
+function rowInputs(
+  sequences: readonly Sequence[],
+  places: readonly Place[],
+  firstPosition: number,
+  device: Device,
+): RowInputs {
   const column = (value: (place: Place) => number): Tensor => tensorFrom(places.map(value), { dtype: "int64", device });
   return {
     inputIds: column(({ sequence, position }) => sequences[sequence]?.inputIds[position] ?? 0),
     tokenTypeIds: column(({ sequence, position }) => sequences[sequence]?.tokenTypeIds[position] ?? 0),
-    positionIds: column(({ position }) => position),
+    positionIds: column(({ position }) => firstPosition + position),
   };
 }
 
 function poolOf(
   places: readonly Place[],
   pooled: readonly (readonly number[])[],
-  { pooling, weights }: PackOptions,
+  { pooling, weights }: Pick<PackOptions, "pooling" | "weights">,
   where: Placement,
 ): Pool {
   const isEach = pooling === "each";

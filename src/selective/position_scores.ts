@@ -1,10 +1,12 @@
 // Scores of positions, by which policies select them: the attention that they get, the gradient that reaches them.
 
 import type { Backbone, SequenceClassifier, TransformerLayer } from "../models/contract.ts";
+import { precedingOf } from "../models/preceding.ts";
 import { computable } from "../nn/attention.ts";
 import {
   add_,
   backward,
+  cat,
   detach,
   linalgVectorNorm,
   matmul,
@@ -17,6 +19,7 @@ import {
   sumOver,
   type Tensor,
   tensorFrom,
+  to,
   toNumbers,
   transpose,
   view,
@@ -67,34 +70,50 @@ function attentionScoresOf(model: SequenceClassifier, sequences: readonly Sequen
 function addReceived(run: LayerRun, hidden: Tensor, sequences: readonly Sequence[], sums: number[][]): void {
   scope(() => {
     const { query, key } = projectSelected(run, hidden);
-    let start = 0;
-    for (const sequence of packedOrder(sequences)) {
-      const length = sequences[sequence]?.inputIds.length ?? 0;
-      const [ofSequence, from] = [sums[sequence] ?? [], start];
+    for (const { sequence, from, length, tokens } of rowsOfSequences(run.model, sequences)) {
+      const ofSequence = sums[sequence] ?? [];
       scope(() => {
-        const received = receivedAttention(run.model, narrow(query, 0, from, length), narrow(key, 0, from, length));
-        toNumbers(received).forEach((value, position) => ofSequence[position] = (ofSequence[position] ?? 0) + value);
+        const received = receivedAttention(run, narrow(query, 0, from, length), narrow(key, 0, from, length));
+        for (const [position, value] of toNumbers(received).slice(tokens).entries()) {
+          ofSequence[position] = (ofSequence[position] ?? 0) + value;
+        }
       });
-      start += length;
     }
   });
 }
 
-// `[L]` of one sequence's queries and keys `[L, d]`.
-function receivedAttention({ numAttentionHeads: heads, isCausal }: Backbone, query: Tensor, key: Tensor): Tensor {
+// `[L]` of one sequence's queries and keys `[L, d]`, what keys before the sequence get left out.
+function receivedAttention({ model, layer }: LayerRun, query: Tensor, key: Tensor): Tensor {
+  const { numAttentionHeads: heads, isCausal } = model;
   const [length, width] = [query.length(0), query.length(1) / heads];
-  const inHeads = (rows: Tensor): Tensor => transpose(view(computable(rows), [length, heads, width]), 0, 1);
-  const scores = matmul(mulScalar(inHeads(query), width ** -0.5), transpose(inHeads(key), 1, 2));
-  if (isCausal) add_(scores, laterHidden(length, scores));
-  return sumOver(mulScalar(softmax(scores, -1), 1 / heads), [0, 1]);
+  const before = layer.prefix.rows;
+  const keys = before ? cat([to(before.key, { dtype: key.dtype }), key]) : key;
+  const inHeads = (rows: Tensor): Tensor => transpose(view(computable(rows), [rows.length(0), heads, width]), 0, 1);
+  const scores = matmul(mulScalar(inHeads(query), width ** -0.5), transpose(inHeads(keys), 1, 2));
+  if (isCausal) add_(scores, laterHidden(scores));
+  const received = sumOver(mulScalar(softmax(scores, -1), 1 / heads), [0, 1]);
+  return narrow(received, 0, layer.prefix.length, length);
 }
 
-function laterHidden(length: number, { dtype, device }: Tensor): Tensor {
-  const bias = Array.from(
-    { length: length * length },
-    (_, at) => at % length > Math.floor(at / length) ? -Infinity : 0,
-  );
-  return tensorFrom(bias, { shape: [length, length], dtype, device });
+// -Infinity at the keys after each query's own.
+function laterHidden(scores: Tensor): Tensor {
+  const [queries, keys] = [scores.length(1), scores.length(2)];
+  const isLater = (at: number): boolean => at % keys > Math.floor(at / keys) + keys - queries;
+  const bias = Array.from({ length: queries * keys }, (_, at) => isLater(at) ? -Infinity : 0);
+  return tensorFrom(bias, { shape: [queries, keys], dtype: scores.dtype, device: scores.device });
+}
+
+// Where the rows of each sequence are, and how many of them are tokens before the text.
+function rowsOfSequences(
+  backbone: Backbone,
+  sequences: readonly Sequence[],
+): { readonly sequence: number; readonly from: number; readonly length: number; readonly tokens: number }[] {
+  const { tokenIds: { length: tokens } } = precedingOf(backbone);
+  let from = 0;
+  return packedOrder(sequences).map((sequence) => {
+    const length = tokens + (sequences[sequence]?.inputIds.length ?? 0);
+    return { sequence, from: (from += length) - length, length, tokens };
+  });
 }
 
 /**
@@ -127,7 +146,7 @@ function gradientScoresOf(
       backward(loss, { inputs: [input] });
       const { grad } = input;
       const lengths = grad === null ? [] : toNumbers(linalgVectorNorm(grad, 2, [1]));
-      return bySequence(lengths, sequences);
+      return bySequence(backbone, lengths, sequences);
     })
   );
 }
@@ -158,12 +177,10 @@ function packWhole(model: SequenceClassifier, sequences: readonly Sequence[]): P
 }
 
 // Numbers of packed rows, by sequence and position.
-function bySequence(rows: readonly number[], sequences: readonly Sequence[]): number[][] {
+function bySequence(backbone: Backbone, rows: readonly number[], sequences: readonly Sequence[]): number[][] {
   const found: number[][] = sequences.map(() => []);
-  let start = 0;
-  for (const sequence of packedOrder(sequences)) {
-    const length = sequences[sequence]?.inputIds.length ?? 0;
-    found[sequence] = rows.slice(start, start += length);
+  for (const { sequence, from, length, tokens } of rowsOfSequences(backbone, sequences)) {
+    found[sequence] = rows.slice(from + tokens, from + length);
   }
   return found;
 }

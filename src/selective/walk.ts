@@ -19,6 +19,7 @@ import {
 import {
   attend,
   attendBackward,
+  type AttendGradient,
   forwardRest,
   hasRandomKeys,
   type HiddenStates,
@@ -293,6 +294,7 @@ export class Walk {
       return restKeys?.[index] ?? projectRest(run, block, rest);
     };
     const gradients = attendBackward(run, projected, atContext, restKeysOf);
+    backThroughPrefix(layer, gradients);
     for (const each of restKeys ?? []) disposeKeys(each);
     rest?.dispose();
     for (const name of ["query", "key", "value"] as const) {
@@ -404,6 +406,15 @@ export class Walk {
 
   #tell(kind: Work["kind"], layer: number): void {
     this.#options.onWork?.({ kind, layer });
+  }
+}
+
+// The prefix is made of nothing else: its gradient goes to its parameters as it is.
+function backThroughPrefix({ prefix: { rows } }: TransformerLayer, { prefix: gradient }: AttendGradient): void {
+  if (rows === null || gradient === null) return;
+  for (const name of ["key", "value"] as const) {
+    if (rows[name].requiresGrad) backward(rows[name], { gradient: gradient[name] });
+    gradient[name].dispose();
   }
 }
 

@@ -58,6 +58,9 @@ export const viewDtype = operator(
 export const reshape = operator(
   "aten::reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)",
 );
+export const expand = operator(
+  "aten::expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> Tensor(a)",
+);
 export const transpose = operator(
   "aten::transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)",
 );

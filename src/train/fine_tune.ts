@@ -7,6 +7,7 @@ import type { Table } from "../data/table.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { Classifier, Target } from "../models/classifier.ts";
 import type { Pooling } from "../models/contract.ts";
+import { longestText } from "../models/preceding.ts";
 import { applyMethod } from "../methods/apply.ts";
 import type { Method } from "../methods/contract.ts";
 import { hubModelOf } from "../hub/cache_layout.ts";
@@ -143,7 +144,7 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   using classifier = await loadClassifier(folder, { target, pooling, seed, device, signal, onProgress });
   requireVocabulary(classifier, tokenizer, model);
   applyMethod(classifier, method, settings);
-  const maxLength = checkedMaxLength(options.maxLength, 256, classifier.model.backbone.maxPositions);
+  const maxLength = checkedMaxLength(options.maxLength, 256, longestText(classifier.model.backbone));
   const names = mapParts(tables, ({ path }) => basename(path));
   const data = await encodeParts(examples, tokenizer, { ...options, maxLength, names });
   if (target === "nextToken") checkTexts(tables, data);

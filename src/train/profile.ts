@@ -2,6 +2,7 @@
 
 import { OptionError } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
+import { longestText } from "../models/preceding.ts";
 import { median } from "../metrics/median.ts";
 import { describeMachine } from "../native/machine.ts";
 import type { OnProgress } from "../native/progress.ts";
@@ -79,8 +80,8 @@ export async function profileStep(
   const made = await measureMaking(make, chosen.device);
   using classifier = made.classifier;
   const { model } = classifier;
-  checkLengths(chosen.lengths, model.backbone.maxPositions);
   applyMethod(classifier, chosen.method, options);
+  checkLengths(chosen.lengths, longestText(model.backbone));
   const plan = planOf(classifier, chosen.lengths.toSorted((a, b) => b - a), chosen);
   const settings = { ...chosen, ...plan };
   const { stepMemory, optimizerBytes, trainableParameters, times } = await measureSteps(

@@ -116,7 +116,7 @@ function hashOfModel(classifier: Classifier): string {
   const { adaptation, config: { fields }, model, target } = classifier;
   const method = adaptation && { methods: adaptation.methods, options: adaptation.options };
   const hash = createHash("sha256").update(JSON.stringify([fields, target, model.pooling, method]));
-  const saved = new Set(savedPart(classifier).values());
+  const saved = new Set([...savedPart(classifier).values()].flat());
   for (const [key, tensor] of namedParameters(model)) {
     hash.update(`${key} ${tensor.dtype} ${tensor.shape} ${tensor.requiresGrad};`);
     if (!saved.has(tensor)) hash.update(tensorBytes(tensor));

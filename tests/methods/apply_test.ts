@@ -68,6 +68,10 @@ const expectations: readonly Expectation[] = [
   },
   { method: "ia3", options: {}, trained: /(key|value|\d\.output\.dense)\.ia3_l$/ },
   { method: "selective+freeze+ia3", options: { freezeLayers: 2, ia3Targets: ["output"] }, trained: /ia3_l$/ },
+  { method: "prefix", options: { prefixLength: 3 }, trained: /\d\.prefix\.(key|value)$/ },
+  { method: "selective+freeze+prefix", options: { freezeLayers: 1 }, trained: /[12]\.prefix\.(key|value)$/ },
+  { method: "prompt", options: { promptLength: 3 }, trained: /word_embeddings\.virtual$/ },
+  { method: "selective+lora+prefix+prompt", options: { promptInit: "vocabulary" }, trained: /lora|prefix|virtual/ },
   { method: "lora+bitfit+ia3", options: {}, trained: /\.bias$|lora_[AB]|ia3_l$/ },
   { method: "selective+freeze+lora", options: { freezeLayers: 1 }, trained: /layer\.[12].*(query|value)\.lora_[AB]/ },
   { method: "adapters", options: { adapterSize: 6 }, trained: /_end\.adapter\.|layer\.\d.*LayerNorm/ },
@@ -184,6 +188,8 @@ const methodsInModes: readonly (readonly [string, MethodOptions])[] = [
   ["adapters", { adapterSize: 6, adapterDrop: 1 }],
   ["lora+adapters", { adapterSize: 6, adapterPlacement: "pfeiffer", loraDropout: 0.3 }],
   ["compacter", { compacterSize: 8, compacterRank: 2 }],
+  ["freeze+prefix", { freezeLayers: 1, prefixLength: 4 }],
+  ["lora+prefix+prompt", { loraDropout: 0.3, prefixLength: 4, promptLength: 3 }],
 ];
 
 for (const [method, options] of methodsInModes) {
@@ -236,6 +242,13 @@ const refusals: readonly (readonly [string, MethodOptions, RegExp])[] = [
   ["freeze+bitfit", { freezeLayers: 3 }, /no bias to train/],
   ["bitfit", { bitfitBiases: "some" as "all" }, /^bitfitBiases is "some", it has to be all or query-intermediate$/],
   ["ia3", { ia3Targets: ["out"] }, /ia3Targets has "out", which is no linear map of a layer: there are query, /],
+  ["freeze+prefix", { freezeLayers: 3 }, /prefix has no layer to go into/],
+  ["prefix", { prefixLength: 256 }, /prefixLength is 256, .* can have 256 tokens, .* it can be at most 255$/],
+  ["prefix", { prefixHiddenSize: 8 }, /prefixHiddenSize is 8, but no network .* that is for prefixProjection/],
+  ["prefix+prompt", { prefixLength: 200, promptLength: 56 }, /promptLength is 56, .* it can be at most 55$/],
+  ["prompt", { promptLength: 0 }, /^promptLength is 0, it has to be a whole number of at least 1$/],
+  ["prompt", { promptInit: "text" as "random" }, /^promptInit is "text", it has to be random or vocabulary$/],
+  ["freeze+prompt", { freezeLayers: 1 }, /below the frozen ones, .*: leave freeze out/],
   ["bitfit", { loraR: 4 }, /loraR is 4, but the method bitfit has none: that is for lora/],
   ["lora", { loraR: 0 }, /^loraR is 0, it has to be a whole number of at least 1$/],
   ["lora", { loraR: 2.5 }, /^loraR is 2\.5, /],

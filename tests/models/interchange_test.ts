@@ -19,7 +19,6 @@ import {
   saveClassifier,
   type Sequence,
   type Target,
-  trainedParameters,
 } from "../../mod.ts";
 import { openSafetensors } from "../../src/files/safetensors.ts";
 import { wordPiece } from "../cli/tiny_model.ts";
@@ -92,7 +91,7 @@ interface Answer {
 /** The trained parameters get values of their own. */
 function shake(classifier: Classifier): void {
   using random = new Generator(4);
-  for (const [index, tensor] of trainedParameters(classifier.model).entries()) {
+  for (const [index, tensor] of [...classifier.trained.values()].entries()) {
     noGrad(() => ops.normal_(tensor, 0, index % 2 === 0 ? 0.2 : 0.3, { generator: random }).dispose());
   }
 }
@@ -100,7 +99,7 @@ function shake(classifier: Classifier): void {
 async function saveOurs(place: string, name: string, config: Readonly<Record<string, unknown>>): Promise<void> {
   const at = (part: string): string => join(place, name, part);
   const standard = standardPooling[name] ?? "cls";
-  Deno.mkdirSync(join(place, name));
+  Deno.mkdirSync(at("preceding"), { recursive: true });
   const tokenizer = { "tokenizer.json": JSON.stringify(wordPiece(vocabSize)) };
   using base = randomClassifier(config, { target, pooling: standard, seed: 3 });
   saveClassifier(base, at("base"), tokenizer);
@@ -115,6 +114,14 @@ async function saveOurs(place: string, name: string, config: Readonly<Record<str
     shake(adapted);
     saveAdapter(adapted, at(part));
   }
+  for (const [part, pooling] of [["standard", standard], ["mean", "mean"]] as const) {
+    for (const [kind, [method, options]] of Object.entries(precedingOf(name))) {
+      using preceded = await loadClassifier(at("base"), { target, pooling });
+      applyMethod(preceded, method, options);
+      shake(preceded);
+      saveAdapter(preceded, at(`preceding/${kind}_${part}`));
+    }
+  }
 }
 
 const adapters: readonly (readonly [string, string, MethodOptions])[] = [
@@ -128,6 +135,14 @@ const adapters: readonly (readonly [string, string, MethodOptions])[] = [
   }],
   ["adapter_ia3", "ia3", {}],
 ];
+
+/** What stands before texts. Transformers' DistilBERT takes no keys of others. */
+function precedingOf(name: string): Readonly<Record<string, readonly [method: string, options: MethodOptions]>> {
+  const prompt = ["prompt", { promptLength: 6 }] as const;
+  if (name === "distilbert") return { prompt };
+  const projected = { prefixLength: 5, prefixProjection: true, prefixHiddenSize: 7 };
+  return { prompt, prefix: ["prefix", { prefixLength: 4 }], projected: ["prefix", projected] };
+}
 
 function shakeHead(classifier: Classifier): void {
   applyMethod(classifier, "freeze", { freezeLayers: 3 });
@@ -187,6 +202,16 @@ for (const name of Object.keys(configs)) {
       assert.deepEqual(found?.keys ?? [], []);
       await assertSame(at(part), found);
     });
+  }
+
+  for (const kind of Object.keys(precedingOf(name))) {
+    for (const part of ["standard", "mean"]) {
+      Deno.test(`${name}: what stands before texts stands there before them too: ${kind}, ${part}`, async () => {
+        using classifier = await loadClassifier(at("preceding", `${kind}_${part}`));
+        const found = answer().ours[`${kind}_${part}`]?.logits ?? [];
+        assertClose(found, await predictLogits(classifier, sequences), kind);
+      });
+    }
   }
 
   Deno.test(`${name}: PEFT finds base and head of an adapter with the standard head by itself`, async () => {

@@ -1,6 +1,7 @@
 # What transformers and PEFT make of the folders that Fewtune saved, and folders that they save themselves.
 #
-# In PLACE/ARCHITECTURE there are `base`, `standard`, `mean`, `adapter_standard` and `adapter_mean`, as Fewtune saved them.
+# In PLACE/ARCHITECTURE there are `base`, `standard`, `mean`, `adapter_standard` and `adapter_mean`, as Fewtune saved them,
+# and in PLACE/ARCHITECTURE/preceding adapters of what stands before texts.
 # Standard input: {"sequences": [{"inputIds", "tokenTypeIds"}], "texts": [...]}; standard output: what was found, as JSON.
 # What these libraries save themselves goes to PLACE/ARCHITECTURE/theirs/NAME.
 import json
@@ -96,7 +97,18 @@ def load_ours(place: Path, sequences: list[dict], texts: list[str]) -> dict:
     found["adapter_mean"] = described(model, sequences, keys=keys)
     bare = load(place / "base")
     found["bare"] = refusal(lambda: PeftModel.from_pretrained(bare, folder))
+    for folder in sorted((place / "preceding").iterdir()):
+        config = AutoConfig.from_pretrained(folder, **trusted)
+        model, _ = adapted(load(place / "base", config=config, **trusted), folder)
+        found[folder.name] = described_one_by_one(model, sequences)
     return found
+
+
+@torch.no_grad()
+def described_one_by_one(model, sequences: list[dict]) -> dict:
+    """Without padding, of which transformers' OPT knows nothing where it is given embeddings."""
+    model.eval()
+    return {"logits": [model(**collate(model, [each])).logits[0].tolist() for each in sequences]}
 
 
 def described_alone(model, sequences: list[dict]) -> list[list[float]]:

@@ -1,7 +1,7 @@
 // Which positions the policies select: scores as PyTorch has them, the best of them, and always what the head reads.
 
 import assert from "node:assert/strict";
-import { Generator, loadClassifier, lossOf, type Sequence, toNumbers, train } from "../../mod.ts";
+import { applyMethod, Generator, loadClassifier, lossOf, type Sequence, toNumbers, train } from "../../mod.ts";
 import { trainedParameters } from "../../src/nn/module.ts";
 import { drawWithProbabilities, inclusionProbabilities } from "../../src/selective/inclusion.ts";
 import { choosePositions, positionPolicies, type PositionPolicy } from "../../src/selective/policies.ts";
@@ -42,6 +42,21 @@ for (const { name, sequences, labels, attention, gradient } of readFixture<Fixtu
     });
   });
 }
+
+Deno.test("what stands before a text has no scores, and the text's are by what its positions get beside it", () => {
+  assertNothingLeft(() => {
+    using classifier = randomBert();
+    applyMethod(classifier, "prefix+prompt", { prefixLength: 3, promptLength: 2 });
+    const { model, target } = classifier;
+    const sequences = randomSequences([5, 9, 3]);
+    const attention = attentionScores(model, sequences);
+    const gradient = gradientScores(model, sequences, (logits) => lossOf(logits, [0, 1, 0], target));
+    for (const scores of [attention, gradient]) assert.deepEqual(scores.map(({ length }) => length), [5, 9, 3]);
+    // Each of 5 + 2 queries gives 1 in each of two layers, a part of it to the keys before the text.
+    const sums = attention.map((scores) => scores.reduce((sum, score) => sum + score, 0));
+    sums.forEach((sum, index) => assert.ok(sum > 0 && sum < 2 * (2 + (attention[index]?.length ?? 0)), `${sum}`));
+  });
+});
 
 const lengths = [9, 3, 17, 1, 6, 12, 5, 4, 8, 7];
 

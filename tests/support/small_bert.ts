@@ -91,7 +91,7 @@ export function pack(
   });
 }
 
-/** Runs a batch forward and backward, and takes the gradients away from the parameters. */
+/** Runs a batch forward and backward as a step does, and takes the gradients away from the parameters. */
 export function compute(
   classifier: Classifier,
   batch: readonly Sequence[],
@@ -100,9 +100,12 @@ export function compute(
   run: Run = {},
 ): Computed {
   return scope(() => {
+    const derivations = (classifier.adaptation?.insertions ?? []).flatMap(({ derivation }) => derivation ?? []);
+    for (const derivation of derivations) derivation.refresh(null);
     const logits = forward(classifier.model, pack(classifier, batch, selected, run), null);
     const loss = lossOf(logits, labels, classifier.target);
     backward(loss);
+    for (const derivation of derivations) derivation.backward();
     return { loss: item(loss), logits: toNumbers(logits), gradients: takeGradients(classifier) };
   });
 }
