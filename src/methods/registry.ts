@@ -6,8 +6,10 @@ import { freezeDeclarations, type FreezeOptions } from "./freeze.ts";
 import { full } from "./full.ts";
 import { ia3 } from "./ia3.ts";
 import { lora } from "./lora.ts";
+import { lst } from "./lst.ts";
+import { side } from "./side.ts";
 
-const methods = [full, lora, bitfit, ia3] as const;
+const methods = [full, lora, bitfit, ia3, lst, side] as const;
 
 /** In the order in which a message lists them. */
 export const weightMethods: readonly WeightMethod[] = methods;

@@ -3,10 +3,11 @@
 import { OptionError, TrainingError } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { SequenceClassifier } from "../models/contract.ts";
+import { partsOfSide } from "../models/side_network.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { packBatch, packingFor, type Sequence } from "../selective/batch.ts";
 import type { DropoutRandom } from "../selective/attend.ts";
-import { accumulateGradients } from "../selective/gradients.ts";
+import { accumulateGradients, checkActivations } from "../selective/gradients.ts";
 import type { ActivationPlan } from "../selective/peak_estimate.ts";
 import { logitRows } from "../selective/logit_rows.ts";
 import { planActivations } from "../selective/plan.ts";
@@ -203,13 +204,16 @@ export class Stepper implements Disposable {
 export function planOf({ model }: Classifier, lengths: readonly number[], options: TrainOptions): ActivationPlan {
   const { activations = "auto", k = 16, precision = "float32", optimizerInBackward = false } = options;
   const { gradientAccumulation = 1, memoryBudget = null } = options;
-  if (activations !== "auto") return { activations, keptStates: usualKeptStates(model.backbone.layers.length) };
+  if (activations !== "auto") {
+    checkActivations(model, activations);
+    return { activations, keptStates: usualKeptStates(model.backbone.layers.length) };
+  }
   const together = lengths.slice(0, Math.ceil(lengths.length / gradientAccumulation));
   return planActivations(model, { lengths: together, k, precision, optimizerInBackward }, memoryBudget);
 }
 
 // What an optimizer in backward updates together.
 function partsOf({ backbone, head }: SequenceClassifier): Module[] {
-  const { embeddings, finalNorm, layers } = backbone;
-  return [head, ...(finalNorm ? [finalNorm] : []), ...layers, embeddings];
+  const { embeddings, finalNorm, layers, side: { network } } = backbone;
+  return [head, ...(finalNorm ? [finalNorm] : []), ...(network ? partsOfSide(network) : []), ...layers, embeddings];
 }
