@@ -71,6 +71,10 @@ const expectations: readonly Expectation[] = [
   { method: "selective+freeze+ia3", options: { freezeLayers: 2, ia3Targets: ["output"] }, trained: /ia3_l$/ },
   { method: "lora+bitfit+ia3", options: {}, trained: /\.bias$|lora_[AB]|ia3_l$/ },
   { method: "selective+freeze+lora", options: { freezeLayers: 1 }, trained: /layer\.[12].*(query|value)\.lora_[AB]/ },
+  { method: "lst", options: {}, trained: /^bert\.side_network\./ },
+  { method: "selective+lst", options: { lstReduction: 2, lstLayers: 2 }, trained: /^bert\.side_network\./ },
+  { method: "side", options: {}, trained: /^bert\.side_network\.(layer\.0|gate\.alpha)/ },
+  { method: "selective+side", options: { sideLayers: 3 }, trained: /^bert\.side_network\./ },
 ];
 
 for (const { method, options, trained } of expectations) {
@@ -219,6 +223,16 @@ const refusals: readonly (readonly [string, MethodOptions, RegExp])[] = [
     /loraTargets has "q_proj", which is no linear map of a layer: there are query, .*attention\.self/,
   ],
   ["lora", { loraTargets: ["uery"] }, /loraTargets has "uery"/],
+  ["lst", { lstReduction: 3 }, /lstReduction is 3, but each of the 4 heads is 8 wide .* 64: it can be 1, 2, 4, 8$/],
+  ["lst", { lstReduction: 0 }, /^lstReduction is 0, it has to be a whole number of at least 1$/],
+  ["lst", { lstLayers: 4 }, /lstLayers is 4, but this model has 3 layers: it can be at most 3/],
+  ["lst", { lstInit: "fisher" as "random" }, /^lstInit is "fisher", it has to be pruning or random$/],
+  ["side", { sideLayers: 4 }, /sideLayers is 4, but this model has 3 layers: it can be at most 3/],
+  ["lst", { sideLayers: 1 }, /sideLayers is 1, but the method lst has none: that is for side/],
+  ["freeze+lst", { freezeLayers: 1 }, /lst cannot be together with freeze: it trains beside a frozen backbone/],
+  ["lora+side", {}, /side cannot be together with lora: it trains beside/],
+  ["lst+side", {}, /lst cannot be together with side: it trains beside/],
+  ["full+lst", {}, /full cannot be together with lst/],
 ];
 
 for (const [method, options, message] of refusals) {
