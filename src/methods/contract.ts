@@ -33,6 +33,8 @@ export interface WeightMethod<Options extends object = object> {
   readonly saves: "model" | "adapter";
   /** Methods that it cannot be together with, and why. */
   readonly excludes?: Readonly<Record<string, string>>;
+  /** Why there can be no other weight method and no frozen layers beside it, where that is so. */
+  readonly standsAlone?: string;
   /** Refuses what the declarations allow and cannot be, before a model is loaded. */
   check?(options: Options): void;
   /**

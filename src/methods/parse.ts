@@ -31,7 +31,7 @@ export function parseMethod(text: string): Method {
   const twice = words.find((word, index) => words.indexOf(word) < index);
   if (twice !== undefined) refuse(`${twice} comes twice`);
   const named = weightMethods.filter(({ name }) => words.includes(name));
-  const contradiction = contradictionIn(named);
+  const contradiction = contradictionIn(named) ?? companyOf(named, words);
   if (contradiction !== undefined) refuse(contradiction);
   if (words.includes(extent) && named.includes(full)) refuse("with frozen layers it is not full");
   const weights = named.length > 0 ? named : [full];
@@ -58,4 +58,12 @@ function contradictionIn(methods: readonly WeightMethod[]): string | undefined {
     }
   }
   return undefined;
+}
+
+// What stands beside a method that stands alone.
+function companyOf(methods: readonly WeightMethod[], words: readonly string[]): string | undefined {
+  const alone = methods.find(({ standsAlone }) => standsAlone);
+  if (alone === undefined) return undefined;
+  const other = words.find((word) => word !== alone.name && word !== positions);
+  return other && `${alone.name} cannot be together with ${other}: ${alone.standsAlone}`;
 }

@@ -9,6 +9,7 @@ import type { PrefixSlot } from "../nn/prefix_slot.ts";
 import type { SublayerEnd } from "../nn/sublayer_end.ts";
 import type { Device, DType, Generator, Tensor } from "../torch/mod.ts";
 import type { ConfigReader } from "./config.ts";
+import type { SidePlace } from "./side_network.ts";
 
 /** The inputs of N packed rows: token, position and segment of each, `[N]` int64. */
 export interface RowInputs {
@@ -62,8 +63,12 @@ export interface Backbone extends Module {
   readonly layers: readonly TransformerLayer[];
   /** What the last layer's output still goes through, a norm or a projection; null where that is nothing. */
   readonly finalNorm: RowModule | null;
+  /** Where a network can stand beside it. */
+  readonly side: SidePlace;
   /** Embeds rows: `[N, hiddenSize]`. */
   embed(rows: RowInputs, random: Generator | null): Tensor;
+  /** A further layer of its kind and with as many heads, so many times narrower, with uninitialised parameters. */
+  createLayer(reduction: number): TransformerLayer;
 }
 
 /** What of the last hidden states a classifier's head can read. */

@@ -22,6 +22,7 @@ import type {
   TransformerLayer,
 } from "./contract.ts";
 import { withMeanHead } from "./mean_head.ts";
+import { SidePlace } from "./side_network.ts";
 
 interface OptConfig {
   readonly vocabSize: number;
@@ -182,14 +183,20 @@ function optModel(config: OptConfig, options: ParameterOptions): Backbone {
   const finalNorm = new OptOutput(config, options);
   const layers = Array.from({ length: config.numHiddenLayers }, () => new OptLayer(config, options));
   const inOrder = { children: Object.fromEntries(layers.entries()) };
+  const side = new SidePlace();
   return {
     ...{ hiddenSize, numAttentionHeads, intermediateSize: ffnDim, activation: activationFunction },
     ...{ maxPositions: maxPositionEmbeddings, vocabSize },
     ...{ device: options.device ?? "cpu", dtype: options.dtype ?? "float32" },
     ...{ attentionDropout: new Dropout(config.attentionDropout), isCausal: true },
-    ...{ embeddings, words: embeddings.words, layers, finalNorm },
-    children: { decoder: { children: { ...embeddings.children, ...finalNorm.children, layers: inOrder } } },
+    ...{ embeddings, words: embeddings.words, layers, finalNorm, side },
+    children: {
+      decoder: { children: { ...embeddings.children, ...finalNorm.children, layers: inOrder } },
+      side_network: side,
+    },
     embed: (rows) => embeddings.forward(rows),
+    createLayer: (reduction) =>
+      new OptLayer({ ...config, hiddenSize: hiddenSize / reduction, ffnDim: ffnDim / reduction }, options),
   };
 }
 

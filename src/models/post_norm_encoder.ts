@@ -10,6 +10,7 @@ import { PrefixSlot } from "../nn/prefix_slot.ts";
 import { SublayerEnd } from "../nn/sublayer_end.ts";
 import { add_, addScalar, type Generator, mulScalar, scope, type Tensor } from "../torch/mod.ts";
 import type { Backbone, LinearSite, RowInputs, TransformerLayer } from "./contract.ts";
+import { SidePlace } from "./side_network.ts";
 
 /** The sizes of an encoder, and the probabilities of its dropout. */
 export interface EncoderShape {
@@ -151,12 +152,19 @@ export function postNormEncoder(shape: EncoderShape, keys: EncoderKeys, options:
   const embeddings = new Embeddings(shape, options);
   const layers = Array.from({ length: shape.numHiddenLayers }, () => new PostNormLayer(shape, keys, options));
   const layer = { children: Object.fromEntries(layers.entries()) };
+  const side = new SidePlace();
   return {
     ...{ hiddenSize, numAttentionHeads, intermediateSize, activation, maxPositions, vocabSize },
     ...{ device: options.device ?? "cpu", dtype: options.dtype ?? "float32" },
     ...{ attentionDropout: new Dropout(shape.attentionDropout), isCausal: false },
-    ...{ embeddings, words: embeddings.words, layers, finalNorm: null },
-    children: { embeddings, [keys.encoder]: { children: { layer } } },
+    ...{ embeddings, words: embeddings.words, layers, finalNorm: null, side },
+    children: { embeddings, [keys.encoder]: { children: { layer } }, side_network: side },
     embed: (rows, random) => embeddings.forward(rows, random),
+    createLayer: (reduction) => new PostNormLayer(narrowed(shape, reduction), keys, options),
   };
+}
+
+function narrowed(shape: EncoderShape, reduction: number): EncoderShape {
+  const { hiddenSize, intermediateSize } = shape;
+  return { ...shape, hiddenSize: hiddenSize / reduction, intermediateSize: intermediateSize / reduction };
 }

@@ -1,5 +1,6 @@
 // Scores of positions, by which policies select them: the attention that they get, the gradient that reaches them.
 
+import { OptionError } from "../errors.ts";
 import type { Backbone, SequenceClassifier, TransformerLayer } from "../models/contract.ts";
 import { precedingOf } from "../models/preceding.ts";
 import { computable } from "../nn/attention.ts";
@@ -27,7 +28,8 @@ import {
 } from "../torch/mod.ts";
 import { type LayerRun, projectSelected } from "./attend.ts";
 import { packBatch, type PackedBatch, packedOrder, packingFor, type Sequence } from "./batch.ts";
-import { poolRows, runLayer, throughLayers } from "./forward.ts";
+import { poolRows, throughLayers } from "./forward.ts";
+import { runLayer } from "./run_layer.ts";
 import { allPositions } from "./positions.ts";
 
 /**
@@ -60,7 +62,7 @@ function attentionScoresOf(model: SequenceClassifier, sequences: readonly Sequen
       for (const layer of backbone.layers.slice(from)) {
         const run = { model: backbone, layer, batch, random: null };
         addReceived(run, hidden.selected, sequences, sums);
-        if (layer !== backbone.layers.at(-1)) hidden = runLayer(run, hidden, false);
+        if (layer !== backbone.layers.at(-1)) hidden = runLayer(run, hidden, true);
       }
       return sums;
     })
@@ -119,6 +121,8 @@ function rowsOfSequences(
 /**
  * The length of the loss's gradient at each position of the last layer's input, from a pass through that layer and the
  * head alone (TokenSeek, ICLR 2026, gradient score). No parameter gets a gradient.
+ *
+ * @throws {OptionError} where a network beside the backbone trains
  */
 export function gradientScores(
   model: SequenceClassifier,
@@ -159,7 +163,7 @@ function headOf(
 ): Tensor {
   const { backbone } = model;
   const run = layer && { model: backbone, layer, batch, random: null };
-  const output = run ? runLayer(run, { selected: input, rest: null }, true).selected : input;
+  const output = run ? runLayer(run, { selected: input, rest: null }, false).selected : input;
   return model.classify(poolRows(model, batch, output), null);
 }
 

@@ -10,10 +10,8 @@ import {
   item,
   maskedFill,
   narrow,
-  requiresGrad_,
   scope,
   type Tensor,
-  to,
   withGrad,
 } from "../torch/mod.ts";
 import {
@@ -35,7 +33,8 @@ import { poolBackward, poolRows } from "./forward.ts";
 import type { GradientOptions, LossOf, Work } from "./gradients.ts";
 import { isStateKept, usualKeptStates } from "./kept_states.ts";
 import type { Block } from "./layout.ts";
-import { lowestTrained } from "./step_shape.ts";
+import { leaf, takeGradient } from "./leaf.ts";
+import { type Track, trackOf } from "./track.ts";
 
 /** What a layer's backward step needs. What is null is built again. */
 interface Kept {
@@ -68,8 +67,7 @@ export class Walk {
   readonly #model: SequenceClassifier;
   readonly #batch: PackedBatch;
   readonly #options: GradientOptions;
-  /** The lowest layer that is trained: -1 when the embeddings are, the number of layers when only the head is. */
-  readonly #lowest: number;
+  readonly #track: Track;
   readonly #isStored: boolean;
   readonly #hasRest: boolean;
   readonly #kept: Kept[] = [];
@@ -79,7 +77,7 @@ export class Walk {
     this.#model = model;
     this.#batch = batch;
     this.#options = options;
-    this.#lowest = lowestTrained(model.backbone);
+    this.#track = trackOf(model, batch, options);
     this.#isStored = options.activations !== "recompute";
     this.#hasRest = batch.layout.restRows > 0;
   }
@@ -97,26 +95,27 @@ export class Walk {
 
   // The last layer's output at the selected rows.
   #forward(): Tensor {
-    const { backbone } = this.#model;
+    const { layers } = this.#track;
     this.#embeddingStates = { attention: this.#state("selected"), rest: this.#state("rest") };
-    let hidden = this.#asInput(
-      { selected: this.#embed("selected"), rest: this.#hasRest ? this.#embed("rest") : null },
-      0,
-    );
+    let hidden: HiddenStates = {
+      selected: this.#track.embed("selected"),
+      rest: this.#hasRest ? this.#track.embed("rest") : null,
+    };
     this.#tell("selectedForward", -1);
-    backbone.layers.forEach((layer, index) => {
-      hidden = sharingCasts(() => this.#asInput(this.#forwardLayer(layer, hidden, index), index + 1));
+    layers.forEach((layer, index) => {
+      const input = this.#asInput(this.#track.enter(index, hidden), index);
+      hidden = sharingCasts(() => this.#forwardLayer(layer, input, index));
     });
-    return hidden.selected;
+    return this.#track.enter(layers.length, hidden).selected;
   }
 
   #forwardLayer(layer: TransformerLayer, input: HiddenStates, index: number): HiddenStates {
-    const isTrained = index >= this.#lowest;
+    const isTrained = index >= this.#track.lowest;
     const isStored = isTrained && this.#isStored;
     const isRebuilt = isTrained && !this.#isStored;
     const attention = isTrained ? this.#state("selected") : undefined;
     const restState = isRebuilt ? this.#state("rest") : undefined;
-    const isLast = index === this.#model.backbone.layers.length - 1;
+    const isLast = index === this.#track.layers.length - 1;
     const rest = input.rest !== null && !isLast ? emptyLike(input.rest) : null;
     const { context, restKeys, restStates } = this.#attend(layer, input, {
       ...{ restOutput: rest, keepsRestKeys: isStored, index },
@@ -126,7 +125,7 @@ export class Walk {
     const selected = isStored
       ? withGrad(() => this.#tail(layer, input.selected, context))
       : this.#tail(layer, input.selected, context);
-    this.#tell("selectedForward", index);
+    this.#tell("selectedForward", this.#track.placeOf(index));
     if (!isTrained) {
       for (const tensor of [context, input.selected, input.rest]) tensor?.dispose();
       return { selected, rest };
@@ -182,35 +181,37 @@ export class Walk {
     return layer.afterAttention(input, context, this.#options.random?.selected ?? null);
   }
 
-  // The embeddings' and each layer's output, as a leaf where backward goes on below it.
+  // A layer's input, as a leaf where backward goes on below it.
   #asInput({ selected, rest }: HiddenStates, index: number): HiddenStates {
-    if (index <= this.#lowest || index === this.#model.backbone.layers.length) return { selected, rest };
+    if (index <= this.#track.lowest) return { selected, rest };
     const made = leaf(selected);
     selected.dispose();
     return { selected: made, rest };
   }
 
   #keepsRest(index: number): boolean {
-    const { layers } = this.#model.backbone;
-    const { keptStates = usualKeptStates(layers.length) } = this.#options;
-    return isStateKept(keptStates, index, { layers: layers.length, lowest: this.#lowest });
+    const { layers: { length: layers }, lowest } = this.#track;
+    const { keptStates = usualKeptStates(layers) } = this.#options;
+    return isStateKept(keptStates, index, { layers, lowest });
   }
 
   #throughHead(last: Tensor, lossOf: LossOf): { readonly loss: number; readonly gradient: Tensor | null } {
-    const { layers, finalNorm } = this.#model.backbone;
+    const { layers: { length: atHead }, finalNorm } = this.#model.backbone;
+    const isTrained = this.#track.lowest < this.#track.layers.length;
     const pooled = poolRows(this.#model, this.#batch, last);
     const { dtype } = last;
     if (finalNorm === null) last.dispose();
     const { loss, atPooled } = this.#headLoss(pooled, lossOf);
     pooled.dispose();
-    this.#tell("backward", layers.length);
+    this.#tell("backward", atHead);
     this.#options.onComplete?.(this.#model.head);
-    const isWanted = this.#lowest < layers.length || finalNorm !== null;
-    const gradient = atPooled !== null && isWanted ? poolBackward(this.#batch, atPooled, dtype) : null;
+    const gradient = atPooled !== null && (isTrained || finalNorm !== null)
+      ? poolBackward(this.#batch, atPooled, dtype)
+      : null;
     atPooled?.dispose();
     if (gradient === null || finalNorm === null) return { loss, gradient: this.#masked(gradient) };
     const atLast = this.#throughFinalNorm(finalNorm, last, gradient);
-    return { loss, gradient: this.#lowest < layers.length ? this.#masked(atLast) : null };
+    return { loss, gradient: isTrained ? this.#masked(atLast) : null };
   }
 
   // The loss, and the gradient at what the head reads; null when the loss is not of it.
@@ -261,16 +262,24 @@ export class Walk {
 
   // The gradient at the embeddings' output, null when backward stops above them.
   #throughLayers(atLast: Tensor | null): Tensor | null {
-    let gradient = atLast;
+    let gradient = this.#leave(this.#track.layers.length, atLast);
     for (let kept = this.#kept.at(-1); kept !== undefined && gradient !== null; kept = this.#kept.at(-1)) {
       this.#rebuildRest(kept);
       const atOutput = gradient;
-      gradient = this.#masked(sharingCasts(() => this.#backThrough(kept, atOutput)));
+      const atInput = this.#masked(sharingCasts(() => this.#backThrough(kept, atOutput)));
       this.#kept.pop();
-      this.#tell("backward", kept.index);
-      this.#options.onComplete?.(kept.layer);
+      gradient = this.#leave(kept.index, atInput);
     }
     return gradient;
+  }
+
+  // The gradient at what is below a layer, from that at its input, which it takes over.
+  #leave(index: number, gradient: Tensor | null): Tensor | null {
+    const { layers } = this.#track;
+    const below = gradient && this.#track.leave(index, gradient);
+    if (index < layers.length) this.#tell("backward", this.#track.placeOf(index));
+    for (const part of this.#track.partsAt(index)) this.#options.onComplete?.(part);
+    return below;
   }
 
   // Takes `gradient`, at the layer's output, over.
@@ -330,8 +339,8 @@ export class Walk {
   #selectedInput({ input: { selected } }: Kept): Tensor {
     if (selected !== null) return selected;
     this.#setState("selected", this.#embeddingStates.attention);
-    const embedded = this.#embed("selected");
-    return this.#lowest < 0 ? leaf(embedded) : embedded;
+    const embedded = this.#track.embed("selected");
+    return this.#track.lowest < 0 ? leaf(embedded) : embedded;
   }
 
   // Runs the rest forward again from the next kept state below, up to the input of `kept`.
@@ -343,19 +352,10 @@ export class Walk {
     segment.forEach((below, at) => {
       if (below.input.rest === null && at === 0) {
         this.#setState("rest", this.#embeddingStates.rest);
-        below.input.rest = this.#embed("rest");
+        below.input.rest = this.#track.embed("rest");
       }
       const above = segment[at + 1];
       if (above !== undefined) above.input.rest = sharingCasts(() => this.#forwardRest(below));
-    });
-  }
-
-  // The embeddings of a part's rows in the type of the hidden states.
-  #embed(part: "selected" | "rest"): Tensor {
-    return scope(() => {
-      const { backbone } = this.#model;
-      const embedded = backbone.embed(this.#batch[part], this.#options.random?.[part] ?? null);
-      return this.#options.precision === "bf16" ? to(embedded, { dtype: "bfloat16" }) : embedded;
     });
   }
 
@@ -376,9 +376,9 @@ export class Walk {
 
   #throughEmbeddings(gradient: Tensor): void {
     this.#setState("selected", this.#embeddingStates.attention);
-    scope(() => backward(withGrad(() => this.#embed("selected")), { gradient }));
+    scope(() => backward(withGrad(() => this.#track.embed("selected")), { gradient }));
     this.#tell("backward", -1);
-    this.#options.onComplete?.(this.#model.backbone.embeddings);
+    if (this.#track.start !== null) this.#options.onComplete?.(this.#track.start);
   }
 
   #masked(gradient: Tensor | null): Tensor | null {
@@ -391,7 +391,7 @@ export class Walk {
   #runOf(layer: TransformerLayer, index: number | null): LayerRun {
     return {
       ...{ model: this.#model.backbone, layer, batch: this.#batch, random: this.#options.random },
-      ...(index !== null && { onWork: (kind: Work["kind"]) => this.#tell(kind, index) }),
+      ...(index !== null && { onWork: (kind: Work["kind"]) => this.#tell(kind, this.#track.placeOf(index)) }),
     };
   }
 
@@ -416,17 +416,6 @@ function backThroughPrefix({ prefix: { rows } }: TransformerLayer, { prefix: gra
     if (rows[name].requiresGrad) backward(rows[name], { gradient: gradient[name] });
     gradient[name].dispose();
   }
-}
-
-function leaf(tensor: Tensor): Tensor {
-  return scope(() => requiresGrad_(detach(tensor)));
-}
-
-// The gradient that backward left at a leaf, which is done with; null when none reached it.
-function takeGradient(leaf: Tensor): Tensor | null {
-  const gradient = leaf.grad;
-  leaf.dispose();
-  return gradient;
 }
 
 function freed(tensor: Tensor | null): null {

@@ -2,10 +2,11 @@
 
 import { OptionError, TrainingError } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
+import { partsOfSide } from "../models/side_network.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { packBatch, packingFor, type Sequence } from "../selective/batch.ts";
 import type { DropoutRandom } from "../selective/attend.ts";
-import { accumulateGradients } from "../selective/gradients.ts";
+import { accumulateGradients, checkActivations } from "../selective/gradients.ts";
 import type { ActivationPlan } from "../selective/peak_estimate.ts";
 import { logitRows } from "../selective/logit_rows.ts";
 import { planActivations } from "../selective/plan.ts";
@@ -265,7 +266,10 @@ function below(bound: number, random: Generator): number {
 export function planOf({ model }: Classifier, lengths: readonly number[], options: TrainOptions): ActivationPlan {
   const { activations = "auto", k = 16, precision = "float32", optimizerInBackward = false } = options;
   const { gradientAccumulation = 1, memoryBudget = null, positions } = options;
-  if (activations !== "auto") return { activations, keptStates: usualKeptStates(model.backbone.layers.length) };
+  if (activations !== "auto") {
+    checkActivations(model, activations);
+    return { activations, keptStates: usualKeptStates(model.backbone.layers.length) };
+  }
   const together = lengths.slice(0, Math.ceil(lengths.length / gradientAccumulation));
   const selecting = { lengths: together, k, precision, optimizerInBackward };
   const correcting = { ...selecting, lengths: together.slice(0, 1), k: "all" as const };
@@ -276,8 +280,9 @@ export function planOf({ model }: Classifier, lengths: readonly number[], option
 
 // What an optimizer in backward updates together, and what methods put beside it.
 function partsOf({ model: { backbone, head }, adaptation }: Classifier): Tensor[][] {
-  const { embeddings, finalNorm, layers } = backbone;
-  const parts = [head, ...(finalNorm ? [finalNorm] : []), ...layers, embeddings].map(parametersOf);
+  const { embeddings, finalNorm, layers, side: { network } } = backbone;
+  const beside = network ? partsOfSide(network) : [];
+  const parts = [head, ...(finalNorm ? [finalNorm] : []), ...beside, ...layers, embeddings].map(parametersOf);
   const inParts = new Set(parts.flat());
   const inserted = (adaptation?.insertions ?? []).map(({ module }) => parametersOf(module));
   return [...parts, ...inserted.map((some) => some.filter((each) => !inParts.has(each)))];

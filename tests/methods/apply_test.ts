@@ -100,6 +100,10 @@ const expectations: readonly Expectation[] = [
     options: { compacterSize: 8, compacterN: 2, compacterRank: 3 },
     trained: /_end\.adapter\.|layer\.\d.*LayerNorm|ia3_l$/,
   },
+  { method: "lst", options: {}, trained: /^bert\.side_network\./ },
+  { method: "selective+lst", options: { lstReduction: 2, lstLayers: 2 }, trained: /^bert\.side_network\./ },
+  { method: "side", options: {}, trained: /^bert\.side_network\.(layer\.0|gate\.alpha)/ },
+  { method: "selective+side", options: { sideLayers: 3 }, trained: /^bert\.side_network\./ },
 ];
 
 for (const { method, options, trained } of expectations) {
@@ -288,6 +292,16 @@ const refusals: readonly (readonly [string, MethodOptions, RegExp])[] = [
   ],
   ["compacter", { compacterRank: 0 }, /^compacterRank is 0, it has to be a whole number of at least 1$/],
   ["freeze+compacter", { freezeLayers: 3 }, /^there is no layer for a bottleneck to go into/],
+  ["lst", { lstReduction: 3 }, /lstReduction is 3, but each of the 4 heads is 8 wide .* 64: it can be 1, 2, 4, 8$/],
+  ["lst", { lstReduction: 0 }, /^lstReduction is 0, it has to be a whole number of at least 1$/],
+  ["lst", { lstLayers: 4 }, /lstLayers is 4, but this model has 3 layers: it can be at most 3/],
+  ["lst", { lstInit: "fisher" as "random" }, /^lstInit is "fisher", it has to be pruning or random$/],
+  ["side", { sideLayers: 4 }, /sideLayers is 4, but this model has 3 layers: it can be at most 3/],
+  ["lst", { sideLayers: 1 }, /sideLayers is 1, but the method lst has none: that is for side/],
+  ["freeze+lst", { freezeLayers: 1 }, /lst cannot be together with freeze: it trains beside a frozen backbone/],
+  ["lora+side", {}, /side cannot be together with lora: it trains beside/],
+  ["lst+side", {}, /lst cannot be together with side: it trains beside/],
+  ["full+lst", {}, /full cannot be together with lst/],
 ];
 
 for (const [method, options, message] of refusals) {
