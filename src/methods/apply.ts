@@ -4,9 +4,10 @@ import { OptionError } from "../errors.ts";
 import type { Adaptation, Insertion } from "../models/adaptation.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { SequenceClassifier } from "../models/contract.ts";
+import { derivedOf } from "../models/derivations.ts";
 import { disposeModule, namedParameters, setTrained } from "../nn/module.ts";
 import { checkGiven } from "../options/check.ts";
-import { Generator, type Tensor } from "../torch/mod.ts";
+import { Generator } from "../torch/mod.ts";
 import type { Method, OpenParts, WeightMethod } from "./contract.ts";
 import { checkFreezeOptions, freezeDeclarations, partsAbove } from "./freeze.ts";
 import { parseMethod } from "./parse.ts";
@@ -71,11 +72,11 @@ export function checkMethod(method: string | Method, options: MethodOptions): Me
 
 /** What trains and is saved of a model into which this was put. */
 export function trainedBy(model: SequenceClassifier, insertions: readonly Insertion[]): Adaptation["trained"] {
-  const derivations = insertions.filter(({ derivation }) => derivation);
-  const derived = new Set(derivations.flatMap(({ derivation }) => derivation?.derived ?? []));
+  const derivations = derivedOf(insertions);
+  const derived = new Set(derivations.flatMap(({ derivation }) => derivation.derived));
   const inTree = namedParameters(model).entries().filter(([, tensor]) => tensor.requiresGrad && !derived.has(tensor));
-  const outside = derivations.flatMap(({ module }): [string, Tensor][] => [...namedParameters(module)]);
-  return new Map([...inTree, ...outside]);
+  const outside = derivations.flatMap(({ module }) => [...namedParameters(module)]);
+  return new Map([...inTree, ...outside.filter(([, { requiresGrad }]) => requiresGrad)]);
 }
 
 // All of it or nothing.

@@ -10,6 +10,7 @@ import type { HubOptions } from "../hub/options.ts";
 import type { Adaptation } from "../models/adaptation.ts";
 import { Classifier } from "../models/classifier.ts";
 import { ConfigReader, readJsonObject } from "../models/config.ts";
+import { refreshDerived } from "../models/derivations.ts";
 import { fingerprintOf } from "../models/fingerprint.ts";
 import {
   isOutputKey,
@@ -28,6 +29,7 @@ import { namedParameters, setTrained } from "../nn/module.ts";
 import { requiresGrad_, type Tensor } from "../torch/mod.ts";
 import { ownConfigName, ownWeightsName, readOwnConfig } from "./adapter_file.ts";
 import { applyMethod } from "./apply.ts";
+import { compactForms, plainPart } from "./compact_form.ts";
 import type { ClassifierOptions } from "./load.ts";
 import { type AdapterConfig, adapterConfigName, adapterWeightsName, keyPrefix, readAdapterConfig } from "./peft.ts";
 import { formatOfType } from "./peft_formats.ts";
@@ -75,8 +77,11 @@ export async function loadOwnAdapter(folder: string, options: ClassifierOptions)
     applyMethod(base, method, methodOptions);
     const { adaptation } = base;
     if (adaptation === null) throw new CheckpointError(`${path}: the method ${method.name} makes no adapter`);
-    readTrained(file, adaptation.trained, { prefix: "", isNeeded: () => true, base: baseFolder });
-    for (const { derivation } of adaptation.insertions) derivation?.refresh(null);
+    const forms = compactForms(adaptation);
+    const isCompact = (name: string): boolean => forms.some((form) => form.has(name));
+    readTrained(file, plainPart(adaptation), { prefix: "", isNeeded: () => true, isCompact, base: baseFolder });
+    for (const form of forms) form.read(file);
+    refreshDerived(adaptation);
     return adaptation;
   });
 }
@@ -118,12 +123,16 @@ interface Reading {
   readonly prefix: string;
   /** Whether the file has to have a parameter; what it lacks of the others is the base's. */
   readonly isNeeded: (key: string) => boolean;
+  /** Whether a tensor of the file is of a form that is read elsewhere. Default: none is. */
+  readonly isCompact?: (name: string) => boolean;
   /** Names the base in errors. */
   readonly base: string;
 }
 
-function readTrained(file: WeightsFile, own: ReadonlyMap<string, Tensor>, { prefix, isNeeded, base }: Reading): void {
-  refuseUnexpected(file, [...file.tensors.keys()].filter((name) => !own.has(name.slice(prefix.length))));
+function readTrained(file: WeightsFile, own: ReadonlyMap<string, Tensor>, reading: Reading): void {
+  const { prefix, isNeeded, isCompact = () => false, base } = reading;
+  const plain = [...file.tensors.keys()].filter((name) => !isCompact(name));
+  refuseUnexpected(file, plain.filter((name) => !own.has(name.slice(prefix.length))));
   const missing = [...own.keys()].filter((key) => isNeeded(key) && !file.tensors.has(prefix + key));
   if (missing.length > 0) throw new CheckpointError(`${file.path} lacks ${list(missing)}`);
   const present = [...own].filter(([key]) => file.tensors.has(prefix + key));

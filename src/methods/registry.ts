@@ -2,12 +2,14 @@
 
 import { bitfit } from "./bitfit.ts";
 import type { WeightMethod } from "./contract.ts";
+import { diff } from "./diff.ts";
 import { freezeDeclarations, type FreezeOptions } from "./freeze.ts";
 import { full } from "./full.ts";
 import { ia3 } from "./ia3.ts";
 import { lora } from "./lora.ts";
+import { mask } from "./mask.ts";
 
-const methods = [full, lora, bitfit, ia3] as const;
+const methods = [full, lora, bitfit, ia3, mask, diff] as const;
 
 /** In the order in which a message lists them. */
 export const weightMethods: readonly WeightMethod[] = methods;

@@ -2,13 +2,14 @@
 
 import { resolve } from "node:path";
 import { OptionError } from "../errors.ts";
-
 import { writeFolder, writeText } from "../files/output_folder.ts";
+import { writeSafetensors } from "../files/safetensors_write.ts";
 import type { Adaptation } from "../models/adaptation.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { fingerprintOf } from "../models/fingerprint.ts";
-import { writeCompanions, writeParameters } from "../models/save.ts";
+import { parameterSources, writeCompanions } from "../models/save.ts";
 import { ownConfig, ownConfigName, ownWeightsName } from "./adapter_file.ts";
+import { compactForms, plainPart } from "./compact_form.ts";
 import { adapterConfigName, adapterWeightsName, keyPrefix, peftConfig } from "./peft.ts";
 import { peftFormatOf } from "./peft_formats.ts";
 
@@ -46,8 +47,9 @@ export function writeAdapter(classifier: Classifier, folder: string, files: Read
   const [name, config] = format
     ? [adapterConfigName, peftConfig(format, classifier.model, adaptation, base)]
     : [ownConfigName, ownConfig(adaptation, base)];
-  const parameters = [...adaptation.trained].map(([key, tensor]) => [prefix + key, tensor] as const);
-  writeParameters(`${folder}/${weightsName}`, new Map(parameters));
+  const plain = [...plainPart(adaptation)].map(([key, tensor]) => [prefix + key, tensor] as const);
+  const compact = compactForms(adaptation).flatMap((form) => form.sources());
+  writeSafetensors(`${folder}/${weightsName}`, [...parameterSources(new Map(plain)), ...compact], { format: "pt" });
   writeText(`${folder}/${name}`, JSON.stringify(config, null, 2) + "\n");
   writeCompanions(classifier, folder, files, { base_fingerprint: fingerprintOf(base) });
 }

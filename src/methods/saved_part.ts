@@ -10,13 +10,14 @@ import { checkShapes, readParameter } from "../models/read_parameter.ts";
 import { writeClassifier } from "../models/save.ts";
 import { namedParameters } from "../nn/module.ts";
 import type { Tensor } from "../torch/mod.ts";
+import { plainPart } from "./compact_form.ts";
 import { adapterFile, requireAdapter, writeAdapter } from "./save_adapter.ts";
 
-/** The parameters that are saved, by their names in the file of weights. */
+/** The parameters that are saved as they are, by their names in the file of weights. */
 export function savedPart({ model, adaptation }: Classifier): Map<string, Tensor> {
   if (adaptation === null) return namedParameters(model);
   const { prefix } = adapterFile(adaptation);
-  return new Map(adaptation.trained.entries().map(([key, tensor]) => [prefix + key, tensor]));
+  return new Map(plainPart(adaptation).entries().map(([key, tensor]) => [prefix + key, tensor]));
 }
 
 /** Throws {@linkcode OptionError} when the model has an adapter and was not loaded from a folder, the adapter's base. */
@@ -36,7 +37,8 @@ export function writeSavedPart(classifier: Classifier, folder: string, files: Re
 }
 
 /**
- * Reads what {@linkcode writeSavedPart} wrote back into a model of the same kind, to the bit.
+ * Reads what {@linkcode writeSavedPart} wrote back into a model of the same kind, to the bit: the parameters that are in
+ * the file as they are.
  *
  * @throws {CheckpointError} when the file is damaged, or holds other parameters
  */

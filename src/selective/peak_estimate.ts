@@ -32,7 +32,8 @@ const uncounted = 1.02;
 export function estimatePeak(model: SequenceClassifier, step: PlannedStep, plan: ActivationPlan): number {
   const shape = shapeOf(model, step);
   const gradients = gradientBytes(model, shape);
-  const resting = parameterBytes(model) + 2 * trainedBytes(model) + inputBytes(shape);
+  const { resting: ofDerived, turned } = step.derived ?? { resting: 0, turned: 0 };
+  const resting = parameterBytes(model) + 2 * trainedBytes(model) + ofDerived + inputBytes(shape);
   const kept = keptBytes(shape, plan);
   const below = (index: number): number => sum(kept.slice(0, index));
   const moments = layerNumbers(shape).map((index) => below(index) + forwardBytes(shape, plan, index));
@@ -49,7 +50,8 @@ export function estimatePeak(model: SequenceClassifier, step: PlannedStep, plan:
     accumulated += inLayer;
   }
   const updated = gradients.embeddings + (step.optimizerInBackward ? 0 : accumulated);
-  return resting + Math.ceil(uncounted * Math.max(...moments, updated));
+  const derived = step.derived ? trainedBytes(model) + turned : 0;
+  return resting + Math.ceil(uncounted * Math.max(...moments, updated, derived));
 }
 
 interface GradientBytes {

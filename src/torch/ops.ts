@@ -49,6 +49,12 @@ export const foreachAddScalar_ = operator(
 export const indexAdd_ = operator(
   "aten::index_add_(Tensor(a!) self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor(a!)",
 );
+export const indexCopy_ = operator(
+  "aten::index_copy_(Tensor(a!) self, int dim, Tensor index, Tensor source) -> Tensor(a!)",
+);
+export const indexFill_ = operator(
+  "aten::index_fill_.int_Scalar(Tensor(a!) self, int dim, Tensor index, Scalar value) -> Tensor(a!)",
+);
 export const view = operator(
   "aten::view(Tensor(a) self, SymInt[] size) -> Tensor(a)",
 );
@@ -160,6 +166,15 @@ export const sigmoid = operator(
 export const exp = operator(
   "aten::exp(Tensor self) -> Tensor",
 );
+export const logit = operator(
+  "aten::logit(Tensor self, float? eps=None) -> Tensor",
+);
+export const abs = operator(
+  "aten::abs(Tensor self) -> Tensor",
+);
+export const clamp = operator(
+  "aten::clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor",
+);
 export const sum = operator(
   "aten::sum(Tensor self, *, ScalarType? dtype=None) -> Tensor",
 );
@@ -181,6 +196,9 @@ export const maskedFill_ = operator(
 export const lessThanScalar = operator(
   "aten::lt.Scalar(Tensor self, Scalar other) -> Tensor",
 );
+export const equalScalar = operator(
+  "aten::eq.Scalar(Tensor self, Scalar other) -> Tensor",
+);
 export const where = operator(
   "aten::where.self(Tensor condition, Tensor self, Tensor other) -> Tensor",
 );
@@ -192,6 +210,12 @@ export const powScalar = operator(
 );
 export const argmax = operator(
   "aten::argmax(Tensor self, int? dim=None, bool keepdim=False) -> Tensor",
+);
+export const topk = operator(
+  "aten::topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)",
+);
+export const nonzero = operator(
+  "aten::nonzero(Tensor self) -> Tensor",
 );
 export const isfinite = operator(
   "aten::isfinite(Tensor self) -> Tensor",
