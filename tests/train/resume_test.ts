@@ -90,6 +90,18 @@ const cases: readonly Case[] = [
   },
   { name: "selective+lora", make: () => small("selective+lora"), data: withDev, options: {} },
   {
+    name: "masks, the best evaluation's weights",
+    make: () => small("selective+freeze+mask", { freezeLayers: 1, maskSparsity: 0.2 }),
+    data: withDev,
+    options: { gradientAccumulation: 2, maxGradNorm: 0.5, clipping: "layer", evalSteps: 2, keepBest: true },
+  },
+  {
+    name: "diff pruning through both phases, the best evaluation's weights",
+    make: () => small("selective+freeze+diff", { freezeLayers: 2, diffSparsity: 0.05, diffPenalty: 1e-4 }),
+    data: withDev,
+    options: { maxGradNorm: 0.5, evalSteps: 1, keepBest: true },
+  },
+  {
     name: "a language model",
     make: () => randomLanguageModel({ dropout: 0.1, fields: { num_hidden_layers: 2 } }),
     data: { train: texts },
