@@ -30,8 +30,8 @@ export interface DiffOptions {
   readonly diffSparsity?: number | undefined;
   /** What each element of the difference that is not 0 costs. Default 1.25e-7, that of the authors' code. */
   readonly diffPenalty?: number | undefined;
-  /** Whether each matrix and each vector has a gate besides, for all its elements. Default true. */
-  readonly diffStructured?: boolean | undefined;
+  /** Whether matrices and vectors have no gates besides, each for all its elements. Default false. */
+  readonly diffUnstructured?: boolean | undefined;
   /** The highest learning rate of the gates. Default 0.1, that of the authors' code. */
   readonly diffGateRate?: number | undefined;
   /**
@@ -44,7 +44,7 @@ export interface DiffOptions {
 const declarations = {
   diffSparsity: number({ above: 0, below: 1 }, "share").describe("elements that diff pruning changes (default: 0.005)"),
   diffPenalty: number({ least: 0 }).describe("what each element costs that diff pruning changes (default: 1.25e-7)"),
-  diffStructured: trueOrFalse().describe("each parameter has a gate of its own in diff pruning (default: it has)"),
+  diffUnstructured: trueOrFalse().describe("matrices and vectors have no gates of their own in diff pruning"),
   diffGateRate: number({ above: 0 }, "rate").describe("highest learning rate of diff pruning's gates (default: 0.1)"),
   diffFixedShare: number({ above: 0, below: 1 }, "share").describe(
     "last steps, in which the changed elements are fixed (default: 0.5)",
@@ -52,7 +52,7 @@ const declarations = {
 };
 
 const defaults = {
-  ...{ diffSparsity: 0.005, diffPenalty: 1.25e-7, diffStructured: true, diffGateRate: 0.1, diffFixedShare: 0.5 },
+  ...{ diffSparsity: 0.005, diffPenalty: 1.25e-7, diffUnstructured: false, diffGateRate: 0.1, diffFixedShare: 0.5 },
 } as const;
 
 // Of all gates at the start, as in the authors' code: they are open but for noise that is seldom so large.
@@ -72,15 +72,15 @@ export class DiffPruning implements Derivation, CompactForm {
 
   /** @param parameters by their keys */
   constructor(parameters: ReadonlyMap<string, Tensor>, options: DiffOptions) {
-    const { diffSparsity, diffPenalty, diffStructured, diffGateRate, diffFixedShare } = options;
+    const { diffSparsity, diffPenalty, diffUnstructured, diffGateRate, diffFixedShare } = options;
     this.#options = {
       diffSparsity: diffSparsity ?? defaults.diffSparsity,
       diffPenalty: diffPenalty ?? defaults.diffPenalty,
-      diffStructured: diffStructured ?? defaults.diffStructured,
+      diffUnstructured: diffUnstructured ?? defaults.diffUnstructured,
       diffGateRate: diffGateRate ?? defaults.diffGateRate,
       diffFixedShare: diffFixedShare ?? defaults.diffFixedShare,
     };
-    const isStructured = this.#options.diffStructured;
+    const isStructured = !this.#options.diffUnstructured;
     this.#vectors = [...parameters].map(([key, each]) => new DiffVector(key, each, isStructured, firstAlpha));
     this.derived = this.#vectors.map(({ target }) => target);
     const gates = this.#vectors.flatMap((vector) => vector.gates);
@@ -89,9 +89,9 @@ export class DiffPruning implements Derivation, CompactForm {
     this.module = { children: Object.assign({}, ...this.#vectors.map(({ module }) => module.children)) };
   }
 
-  /** False in the first phase. */
+  /** False in the first phase. All gates are fixed together. */
   get isSettled(): boolean {
-    return this.#vectors.every(({ isFixed }) => isFixed);
+    return this.#vectors[0]?.isFixed ?? true;
   }
 
   /** The values that detaching gives back. */
@@ -105,7 +105,8 @@ export class DiffPruning implements Derivation, CompactForm {
 
   /** As {@linkcode DiffPruning.refresh}, with noise from elsewhere: of each parameter its elements', then its own. */
   refreshWith(noise: Noise | null): void {
-    this.#each((vector) => vector.compute(vector.isFixed ? null : noise));
+    const used = this.isSettled ? null : noise;
+    this.#each((vector) => vector.compute(used));
   }
 
   backward(): void {

@@ -8,7 +8,7 @@ import { parameterSources } from "../models/save.ts";
 import { readParameter } from "../models/read_parameter.ts";
 import { type Module, parameter } from "../nn/module.ts";
 import {
-  add,
+  add_,
   clone,
   copy_,
   detachFromScope,
@@ -21,13 +21,13 @@ import {
   item,
   logit,
   mul,
-  mulScalar,
+  mul_,
+  mulScalar_,
   narrow,
   noGrad,
   nonzero,
   requiresGrad_,
   scope,
-  sub,
   sum,
   type Tensor,
   tensorFrom,
@@ -37,7 +37,7 @@ import {
   view,
   zero_,
 } from "../torch/mod.ts";
-import { gatesOf, type Noise, openProbabilities, samplesOf, slopesOf } from "./hard_concrete.ts";
+import { gatesOf, type Noise, openProbabilities, samplesOf, slopesOf, spreads } from "./hard_concrete.ts";
 
 // What the gates of a step were made of.
 interface Samples {
@@ -112,7 +112,8 @@ export class DiffVector {
     this.#forgetSamples();
     const elements = samplesOf(this.#alpha, noise);
     const group = this.#group && samplesOf(this.#group, noise);
-    copy_(this.#target, add(this.#base, view(this.#gated(elements, group), this.#target.shape)));
+    const gated = this.#gated(elements, group);
+    add_(copy_(this.#target, this.#base), view(gated, this.#target.shape));
     if (noise !== null) this.#samples = detachFromScope({ elements, group });
   }
 
@@ -129,8 +130,8 @@ export class DiffVector {
       if (gradient !== null) this.#values.grad = view(mul(gradient, this.openGates()), this.#values.shape);
       return;
     }
-    const { alpha, group } = this.#penaltyGradients(penalty);
-    this.#addGradients(gradient, samples, alpha, group);
+    this.#setPenalty(penalty);
+    if (gradient !== null) this.#addGradients(gradient, samples);
     this.#forgetSamples();
   }
 
@@ -195,8 +196,7 @@ export class DiffVector {
   }
 
   #gated(elements: Tensor, group: Tensor | null): Tensor {
-    const gated = mul(view(this.#values, [-1]), gatesOf(elements));
-    return group === null ? gated : mul(gated, gatesOf(group));
+    return scope(() => inGroup(mul_(gatesOf(elements), view(this.#values, [-1])), group));
   }
 
   // Flat; an embedding's may hold some rows only.
@@ -207,31 +207,31 @@ export class DiffVector {
     return view(gradient.isSparse ? toDense(gradient) : gradient, [-1]);
   }
 
-  // Of sum p_i, structured of p sum p_i, by alpha: p_i = sigmoid(alpha_i).
-  #penaltyGradients(penalty: number): { readonly alpha: Tensor; readonly group: Tensor | null } {
+  // The gates' gradients are those of sum p_i, structured of p sum p_i, where p_i = sigmoid(alpha_i).
+  #setPenalty(penalty: number): void {
     const open = openProbabilities(this.#alpha);
-    const alpha = mulScalar(sub(open, mul(open, open)), penalty);
-    if (this.#group === null) return { alpha, group: null };
-    const whole = openProbabilities(this.#group);
-    return {
-      alpha: mul(alpha, whole),
-      group: mul(mulScalar(sub(whole, mul(whole, whole)), penalty), sum(open)),
-    };
+    const whole = this.#group && openProbabilities(this.#group);
+    if (this.#group !== null && whole !== null) {
+      this.#group.grad = mul_(mulScalar_(spreads(whole), penalty), sum(open));
+    }
+    const gradient = mulScalar_(spreads(open), penalty);
+    this.#alpha.grad = whole === null ? gradient : mul_(gradient, whole);
   }
 
-  #addGradients(gradient: Tensor | null, samples: Samples, alpha: Tensor, group: Tensor | null): void {
-    this.#alpha.grad = alpha;
-    if (this.#group !== null) this.#group.grad = group;
-    if (gradient === null) return;
-    const { elements, group: whole } = samples;
-    const gates = gatesOf(elements);
-    const byDifference = whole === null ? gradient : mul(gradient, gatesOf(whole));
-    this.#values.grad = view(mul(byDifference, gates), this.#values.shape);
-    const byGate = mul(byDifference, view(this.#values, [-1]));
-    this.#alpha.grad = add(alpha, mul(byGate, slopesOf(elements)));
-    if (this.#group === null || whole === null || group === null) return;
-    const inGroup = sum(mul(mul(gradient, view(this.#values, [-1])), gates));
-    this.#group.grad = add(group, mul(inGroup, slopesOf(whole)));
+  // The parameter's gradient becomes that of the values.
+  #addGradients(gradient: Tensor, { elements, group }: Samples): void {
+    scope(() => {
+      const byGate = mul(gradient, view(this.#values, [-1]));
+      this.#addGroupGradient(byGate, elements, group);
+      addGradient(this.#alpha, inGroup(mul_(byGate, slopesOf(elements)), group));
+    });
+    this.#values.grad = view(inGroup(mul_(gradient, gatesOf(elements)), group), this.#values.shape);
+  }
+
+  #addGroupGradient(byGate: Tensor, elements: Tensor, group: Tensor | null): void {
+    if (this.#group === null || group === null) return;
+    const ofAll = scope(() => sum(mul(byGate, gatesOf(elements))));
+    addGradient(this.#group, mul(ofAll, slopesOf(group)));
   }
 
   #openGroup(): void {
@@ -261,4 +261,14 @@ export class DiffVector {
     this.#samples?.group?.dispose();
     this.#samples = null;
   }
+}
+
+// What is behind the gates of elements is behind that of the whole parameter besides.
+function inGroup(gated: Tensor, group: Tensor | null): Tensor {
+  return group === null ? gated : mul_(gated, gatesOf(group));
+}
+
+function addGradient(parameter: Tensor, gradient: Tensor): void {
+  const present = parameter.grad;
+  if (present !== null) add_(present, gradient);
 }

@@ -1,17 +1,20 @@
 // Hard-concrete gates (Louizos et al. 2018): numbers from 0 to 1 that are often exactly 0 or 1, and still have gradients.
+//
+// They are as many as parameters have elements: what can be is done in place.
 
 import {
-  add,
-  addScalar,
-  clamp,
+  add_,
+  addScalar_,
+  clamp_,
   equalScalar,
   logit,
-  maskedFill,
+  maskedFill_,
   mul,
   mulScalar,
+  mulScalar_,
   scope,
   sigmoid,
-  sub,
+  sigmoid_,
   type Tensor,
 } from "../torch/mod.ts";
 
@@ -26,24 +29,29 @@ const [low, high] = [-1.5, 1.5];
  * which make gates that are closed or open for good, may not have noise.
  */
 export function samplesOf(alpha: Tensor, noise: Noise | null): Tensor {
-  return scope(() => sigmoid(noise === null ? alpha : add(logit(noise(alpha)), alpha)));
+  if (noise === null) return sigmoid(alpha);
+  return scope(() => sigmoid_(add_(logit(noise(alpha)), alpha)));
 }
 
 /** The gates z = min(1, max(0, s (r - l) + l)). */
 export function gatesOf(samples: Tensor): Tensor {
-  return scope(() => clamp(addScalar(mulScalar(samples, high - low), low), 0, 1));
+  return scope(() => clamp_(addScalar_(mulScalar(samples, high - low), low), 0, 1));
 }
 
 /** The gates' gradients by alpha: (r - l) s (1 - s), and 0 where they are cut. */
 export function slopesOf(samples: Tensor): Tensor {
   return scope(() => {
-    const gates = gatesOf(samples);
-    const slopes = mulScalar(sub(samples, mul(samples, samples)), high - low);
-    return maskedFill(slopes, equalScalar(sub(gates, mul(gates, gates)), 0), 0);
+    const isCut = scope(() => equalScalar(spreads(gatesOf(samples)), 0));
+    return maskedFill_(mulScalar_(spreads(samples), high - low), isCut, 0);
   });
 }
 
 /** The probabilities sigmoid(alpha - log(-l / r)) that gates are not 0; with these l and r the logarithm is 0. */
 export function openProbabilities(alpha: Tensor): Tensor {
   return sigmoid(alpha);
+}
+
+/** p (1 - p): a sigmoid's gradient, where p is the sigmoid. */
+export function spreads(p: Tensor): Tensor {
+  return scope(() => add_(mulScalar_(mul(p, p), -1), p));
 }

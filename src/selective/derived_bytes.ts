@@ -14,7 +14,7 @@ export interface DerivedBytes {
 }
 
 // While one parameter is computed or its gradient is turned, so many others of its size are at work.
-const working = 6;
+const working = 4;
 
 /** The bytes of an adaptation's derivations; null where it has none. */
 export function derivedBytes(adaptation: Adaptation | null): DerivedBytes | null {

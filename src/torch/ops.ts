@@ -112,6 +112,9 @@ export const add_ = operator(
 export const addScalar = operator(
   "aten::add.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor",
 );
+export const addScalar_ = operator(
+  "aten::add_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)",
+);
 export const sub = operator(
   "aten::sub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor",
 );
@@ -163,6 +166,9 @@ export const relu_ = operator(
 export const sigmoid = operator(
   "aten::sigmoid(Tensor self) -> Tensor",
 );
+export const sigmoid_ = operator(
+  "aten::sigmoid_(Tensor(a!) self) -> Tensor(a!)",
+);
 export const exp = operator(
   "aten::exp(Tensor self) -> Tensor",
 );
@@ -172,8 +178,8 @@ export const logit = operator(
 export const abs = operator(
   "aten::abs(Tensor self) -> Tensor",
 );
-export const clamp = operator(
-  "aten::clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor",
+export const clamp_ = operator(
+  "aten::clamp_(Tensor(a!) self, Scalar? min=None, Scalar? max=None) -> Tensor(a!)",
 );
 export const sum = operator(
   "aten::sum(Tensor self, *, ScalarType? dtype=None) -> Tensor",

@@ -50,7 +50,7 @@ const methods: readonly (readonly [string, MethodOptions])[] = [
   ["selective+mask", { maskSparsity: 0.2 }],
   ["freeze+mask+bitfit", { freezeLayers: 1, maskTargets: ["query", "output"] }],
   ["selective+diff", { diffPenalty: 1e-4 }],
-  ["freeze+diff", { freezeLayers: 1, diffStructured: false, diffSparsity: 0.1 }],
+  ["freeze+diff", { freezeLayers: 1, diffUnstructured: true, diffSparsity: 0.1 }],
 ];
 
 const settings: TrainOptions = { batchSize: 3, maxSteps: 4, learningRate: 1e-2, warmupRatio: 0 };
@@ -230,7 +230,7 @@ for (const [method, options] of methods) {
     const measured = Math.max(...measureMemory(steps, classifier, outsideBytes).pieces.map((each) => each.peakBytes));
     const planned = estimatePeak(classifier.model, { ...step, derived: derivedBytes(classifier.adaptation) }, plan);
     const share = measured / planned;
-    assert.ok(share <= 1 && share >= 0.85, `${share} of the estimate`);
+    assert.ok(share <= 1 && share >= 0.9, `${share} of the estimate`);
   });
 }
 

@@ -59,7 +59,7 @@ async function withReference(
     using classifier = await loadClassifier(smallBertFolder, { dtype: "float64" });
     const { sparsity, penalty, gateRate } = fixture;
     applyMethod(classifier, "diff", {
-      ...{ diffSparsity: sparsity, diffPenalty: penalty, diffGateRate: gateRate, diffStructured: structured },
+      ...{ diffSparsity: sparsity, diffPenalty: penalty, diffGateRate: gateRate, diffUnstructured: !structured },
     });
     keysOf(classifier).forEach((key, place) => {
       const set = (name: string, numbers: (count: number) => Float64Array): void => {
@@ -108,12 +108,12 @@ for (const test of fixture.cases) {
       assertClose([loss], [loss64], 1e-10);
       const found = takeTrained(classifier);
       if (!structured) return;
-      // Where the gate of a whole parameter is closed its elements have no gradients.
+      // Where the gate of a whole parameter is closed its elements have no gradients, and keys' biases have none anyway.
       const reference = [...numbersIn(`${fixtures}gradients.safetensors`)];
-      assert.ok(reference.filter(([, expected]) => norm(expected) > 0).length > 0.8 * reference.length);
+      assert.ok(reference.filter(([, expected]) => norm(expected) > 1e-9).length > 0.8 * reference.length);
       for (const [key, expected] of reference) {
         const off = distance(found.get(key) ?? [], expected);
-        assert.ok(off <= 1e-7 * norm(expected), `${key}: ${off} off of ${norm(expected)}`);
+        assert.ok(off <= Math.max(1e-7 * norm(expected), 1e-15), `${key}: ${off} off of ${norm(expected)}`);
       }
     });
   });

@@ -44,7 +44,7 @@ export const samples: {
   maskWidth: [["--mask-width", "0.5"], 0.5],
   diffSparsity: [["--diff-sparsity", "0.01"], 0.01],
   diffPenalty: [["--diff-penalty", "1e-6"], 1e-6],
-  diffStructured: [["--no-diff-structured"], false],
+  diffUnstructured: [["--diff-unstructured"], true],
   diffGateRate: [["--diff-gate-rate", "0.05"], 0.05],
   diffFixedShare: [["--diff-fixed-share", "0.25"], 0.25],
   freezeLayers: [["--freeze-layers", "0"], 0],

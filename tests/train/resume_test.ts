@@ -274,18 +274,23 @@ Deno.test("refused before the first step", async () => {
   });
 });
 
-Deno.test("an adapter goes on only with the base that it began with", async () => {
-  using temporary = temporaryFolder();
-  const test: Case = { name: "", make: () => small("lora"), data: withDev, options: { k: "all" } };
-  const toStep = (event: TrainEvent): boolean => event.type === "step" && event.step === 1;
-  await run(test, toStep, { checkpoints: { folder: temporary.path } });
-  const other = async (): Promise<Classifier> => {
-    const classifier = await small("lora");
-    const [frozen] = [...namedParameters(classifier.model).values()].filter(({ requiresGrad }) => !requiresGrad);
-    assert.ok(frozen);
-    noGrad(() => ops.mulScalar_(frozen, 1.5).dispose());
-    return classifier;
-  };
-  const resumeFrom = newestCheckpoint(temporary.path);
-  await assert.rejects(run({ ...test, make: other }, toStep, { resumeFrom }), { message: /of another model/ });
-});
+for (const method of ["lora", "mask", "diff"]) {
+  Deno.test(`what is beside a base goes on only with the base that it began with: ${method}`, async () => {
+    using temporary = temporaryFolder();
+    const test: Case = { name: "", make: () => small(method), data: withDev, options: { k: "all" } };
+    const toStep = (event: TrainEvent): boolean => event.type === "step" && event.step === 1;
+    await run(test, toStep, { checkpoints: { folder: temporary.path } });
+    const other = async (): Promise<Classifier> => {
+      const classifier = await loadClassifier(smallBertFolder);
+      const [layer] = classifier.model.backbone.layers;
+      assert.ok(layer);
+      noGrad(() => ops.mulScalar_(layer.linears.query.weight, 1.5).dispose());
+      applyMethod(classifier, method);
+      return classifier;
+    };
+    const resumeFrom = newestCheckpoint(temporary.path);
+    await assertNothingLeft(() =>
+      assert.rejects(run({ ...test, make: other }, toStep, { resumeFrom }), { message: /of another model/ })
+    );
+  });
+}
