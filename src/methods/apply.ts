@@ -4,6 +4,7 @@ import { OptionError } from "../errors.ts";
 import type { Adaptation, Insertion } from "../models/adaptation.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { SequenceClassifier } from "../models/contract.ts";
+import { derivedOf } from "../models/derivations.ts";
 import { disposeModule, namedParameters, setTrained } from "../nn/module.ts";
 import { checkGiven } from "../options/check.ts";
 import { Generator, type Tensor } from "../torch/mod.ts";
@@ -71,7 +72,7 @@ export function checkMethod(method: string | Method, options: MethodOptions): Me
 
 /** What trains and is saved of a model into which this was put: in its tree, and beside it. */
 export function trainedBy(model: SequenceClassifier, insertions: readonly Insertion[]): Adaptation["trained"] {
-  const derived = new Set(insertions.flatMap(({ derivation }) => derivation?.derived ?? []));
+  const derived = new Set(derivedOf(insertions).flatMap(({ derivation }) => derivation.derived));
   const tree = namedParameters(model);
   const inTree = new Set(tree.values());
   const isTrained = (tensor: Tensor): boolean => tensor.requiresGrad && !derived.has(tensor);

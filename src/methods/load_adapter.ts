@@ -10,6 +10,7 @@ import type { HubOptions } from "../hub/options.ts";
 import type { Adaptation } from "../models/adaptation.ts";
 import { Classifier } from "../models/classifier.ts";
 import { ConfigReader, readJsonObject } from "../models/config.ts";
+import { refreshDerived } from "../models/derivations.ts";
 import { fingerprintOf } from "../models/fingerprint.ts";
 import {
   isOutputKey,
@@ -28,6 +29,7 @@ import { namedParameters, setTrained } from "../nn/module.ts";
 import { requiresGrad_ } from "../torch/mod.ts";
 import { ownConfigName, ownWeightsName, readOwnConfig } from "./adapter_file.ts";
 import { applyMethod, trainedBy } from "./apply.ts";
+import { compactForms } from "./compact_form.ts";
 import { type FileTensors, fileTensors } from "./file_tensors.ts";
 import type { ClassifierOptions } from "./load.ts";
 import { type AdapterConfig, adapterConfigName, adapterWeightsName, prefixOf, readAdapterConfig } from "./peft.ts";
@@ -82,7 +84,10 @@ export async function loadOwnAdapter(folder: string, options: ClassifierOptions)
     applyMethod(base, method, methodOptions);
     const { adaptation } = base;
     if (adaptation === null) throw new CheckpointError(`${path}: the method ${method.name} makes no adapter`);
-    readTrained(file, fileTensors(base.model, adaptation), { isNeeded: () => true, base: baseFolder });
+    const forms = compactForms(adaptation);
+    const isCompact = (name: string): boolean => forms.some((form) => form.has(name));
+    readTrained(file, fileTensors(base.model, adaptation), { isNeeded: () => true, isCompact, base: baseFolder });
+    for (const form of forms) form.read(file);
     return adaptation;
   });
 }
@@ -100,7 +105,7 @@ async function loadOnBase(
   try {
     const { model, architecture, config, target } = base;
     const adaptation = adapt(base);
-    for (const { derivation } of adaptation.insertions) derivation?.refresh(null);
+    refreshDerived(adaptation);
     const adapted = new Classifier(model, architecture, config, target, [], baseFolder);
     adapted.adaptation = adaptation;
     return adapted;
@@ -123,12 +128,16 @@ function adapterParameters({ model }: Classifier, insertions: Adaptation["insert
 interface Reading {
   /** Whether the file has to have a tensor; what it lacks of the others is the base's. */
   readonly isNeeded: (name: string) => boolean;
+  /** Whether a tensor of the file is of a form that is read elsewhere. Default: none is. */
+  readonly isCompact?: (name: string) => boolean;
   /** Names the base in errors. */
   readonly base: string;
 }
 
-function readTrained(file: WeightsFile, own: FileTensors, { isNeeded, base }: Reading): void {
-  refuseUnexpected(file, [...file.tensors.keys()].filter((name) => !own.has(name)));
+function readTrained(file: WeightsFile, own: FileTensors, reading: Reading): void {
+  const { isNeeded, isCompact = () => false, base } = reading;
+  const plain = [...file.tensors.keys()].filter((name) => !isCompact(name));
+  refuseUnexpected(file, plain.filter((name) => !own.has(name)));
   const missing = [...own.keys()].filter((name) => isNeeded(name) && !file.tensors.has(name));
   if (missing.length > 0) throw new CheckpointError(`${file.path} lacks ${list(missing)}`);
   const present = [...own].filter(([name]) => file.tensors.has(name));

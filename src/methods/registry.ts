@@ -4,16 +4,18 @@ import { adapters } from "./adapters.ts";
 import { bitfit } from "./bitfit.ts";
 import { compacter } from "./compacter.ts";
 import type { WeightMethod } from "./contract.ts";
+import { diff } from "./diff.ts";
 import { extentDeclarations, type FreezeOptions } from "./freeze.ts";
 import { full } from "./full.ts";
 import { ia3 } from "./ia3.ts";
 import { lora } from "./lora.ts";
 import { lst } from "./lst.ts";
+import { mask } from "./mask.ts";
 import { prefix } from "./prefix.ts";
 import { prompt } from "./prompt.ts";
 import { side } from "./side.ts";
 
-const methods = [full, lora, bitfit, ia3, adapters, compacter, prefix, prompt, lst, side] as const;
+const methods = [full, lora, bitfit, ia3, adapters, compacter, prefix, prompt, lst, side, mask, diff] as const;
 
 /** In the order in which a message lists them. */
 export const weightMethods: readonly WeightMethod[] = methods;

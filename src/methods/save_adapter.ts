@@ -2,14 +2,16 @@
 
 import { resolve } from "node:path";
 import { OptionError } from "../errors.ts";
-
 import { writeFolder, writeText } from "../files/output_folder.ts";
+import { writeSafetensors } from "../files/safetensors_write.ts";
 import type { Adaptation } from "../models/adaptation.ts";
 import type { Classifier } from "../models/classifier.ts";
+import { refreshDerived } from "../models/derivations.ts";
 import { fingerprintOf } from "../models/fingerprint.ts";
-import { writeCompanions, writeParameters } from "../models/save.ts";
+import { parameterSources, writeCompanions } from "../models/save.ts";
 import { scope } from "../torch/mod.ts";
 import { ownConfig, ownConfigName, ownWeightsName } from "./adapter_file.ts";
+import { compactForms } from "./compact_form.ts";
 import { fileTensors } from "./file_tensors.ts";
 import { adapterConfigName, adapterWeightsName, peftConfig } from "./peft.ts";
 import { peftFormatOf } from "./peft_formats.ts";
@@ -48,11 +50,13 @@ export function writeAdapter(classifier: Classifier, folder: string, files: Read
   const [name, config] = format
     ? [adapterConfigName, peftConfig(format, classifier.model, adaptation, base)]
     : [ownConfigName, ownConfig(adaptation, base)];
-  for (const { derivation } of adaptation.insertions) derivation?.refresh(null);
+  refreshDerived(adaptation);
   const tensors = fileTensors(classifier.model, adaptation);
   scope(() => {
     const joined = tensors.entries().map(([name, parts]) => [name, joinParts(parts)] as const);
-    writeParameters(`${folder}/${weightsNameOf(adaptation)}`, new Map(joined));
+    const compact = compactForms(adaptation).flatMap((form) => form.sources());
+    const sources = [...parameterSources(new Map(joined)), ...compact];
+    writeSafetensors(`${folder}/${weightsNameOf(adaptation)}`, sources, { format: "pt" });
   });
   writeText(`${folder}/${name}`, JSON.stringify(config, null, 2) + "\n");
   writeCompanions(classifier, folder, files, { base_fingerprint: fingerprintOf(base) });

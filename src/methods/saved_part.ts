@@ -43,7 +43,8 @@ export function writeSavedPart(classifier: Classifier, folder: string, files: Re
 }
 
 /**
- * Reads what {@linkcode writeSavedPart} wrote back into a model of the same kind, to the bit.
+ * Reads what {@linkcode writeSavedPart} wrote back into a model of the same kind, to the bit: the parameters that are in
+ * the file as they are.
  *
  * @throws {CheckpointError} when the file is damaged, or holds other parameters
  */
@@ -55,7 +56,6 @@ export function readSavedPart(classifier: Classifier, folder: string): void {
   const shapes = tensors.entries().map(([name, parts]) => [name, { shape: shapeOfParts(parts) }] as const);
   checkShapes(file, new Map(tensors.keys().map((name) => [name, name])), new Map(shapes));
   for (const [name, parts] of tensors) readParts(file, name, parts);
-  for (const { derivation } of classifier.adaptation?.insertions ?? []) derivation?.refresh(null);
 }
 
 function openPart({ adaptation }: Classifier, folder: string): WeightsFile {

@@ -7,7 +7,7 @@ import type { Classifier } from "./classifier.ts";
 import modelFile from "./modeling_fewtune.py" with { type: "text" };
 import { writeFolder, writeText } from "../files/output_folder.ts";
 import type { SafetensorsDtype } from "../files/safetensors.ts";
-import { type SafetensorsSource, writeSafetensors } from "../files/safetensors_write.ts";
+import type { SafetensorsSource } from "../files/safetensors_write.ts";
 import { hasStandardHead, modelFileName, savedConfig } from "./saved_config.ts";
 import { writeShards } from "../files/shards_write.ts";
 import { completeTokenizer, copyTokenizer } from "./tokenizer_files.ts";
@@ -69,11 +69,6 @@ function refuseAdapters({ adaptation }: Classifier): void {
     }): save it beside its base (saveAdapter), or merge it into ` +
       "the model's weights first (mergeAdapter)",
   );
-}
-
-/** Writes parameters by name as a safetensors file. */
-export function writeParameters(path: string, parameters: ReadonlyMap<string, Tensor>): void {
-  writeSafetensors(path, parameterSources(parameters), { format: "pt" });
 }
 
 /** What a file of weights holds of parameters by name. */

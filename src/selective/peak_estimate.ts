@@ -35,10 +35,12 @@ const uncounted = 1.02;
  */
 export function estimatePeak(model: SequenceClassifier, step: PlannedStep, plan: ActivationPlan): number {
   const shape = shapeOf(model, step);
-  const resting = parameterBytes(model) + 2 * trainedBytes(model) + inputBytes(shape);
+  const { resting: ofDerived, turned } = step.derived ?? { resting: 0, turned: 0 };
+  const resting = parameterBytes(model) + 2 * trainedBytes(model) + ofDerived + inputBytes(shape);
   const { network } = model.backbone.side;
   const moments = network === null ? momentsOf(model, shape, step, plan) : sideMoments(model, network, shape);
-  return resting + Math.ceil(uncounted * Math.max(...moments));
+  const derived = step.derived ? trainedBytes(model) + turned : 0;
+  return resting + Math.ceil(uncounted * Math.max(...moments, derived));
 }
 
 function momentsOf(model: SequenceClassifier, shape: Shape, step: PlannedStep, plan: ActivationPlan): number[] {

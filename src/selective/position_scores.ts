@@ -123,12 +123,20 @@ function rowsOfSequences(
  * head alone (TokenSeek, ICLR 2026, gradient score). No parameter gets a gradient.
  *
  * @throws {OptionError} where a network beside the backbone trains
+ *
+ * @throws {OptionError} where a network beside the backbone trains
  */
 export function gradientScores(
   model: SequenceClassifier,
   sequences: readonly Sequence[],
   lossOf: LossOfSequences,
 ): number[][] {
+  if (model.backbone.side.network !== null) {
+    throw new OptionError(
+      "positions by gradient or importance need a gradient in the model's own layers, beside which another network trains: " +
+        "choose them in another way",
+    );
+  }
   return inParts(
     sequences,
     (some, from) => gradientScoresOf(model, some, (logits) => lossOf(logits, from, some.length)),

@@ -4,6 +4,7 @@ import type { Backbone, SequenceClassifier, TransformerLayer } from "../models/c
 import { type Module, trainedParameters } from "../nn/module.ts";
 import { hasBfloat16Arithmetic } from "../torch/mod.ts";
 import { defaultRowsPerBlock } from "./batch.ts";
+import type { DerivedBytes } from "./derived_bytes.ts";
 import type { Precision } from "./gradients.ts";
 import { isStateKept, type KeptStates } from "./kept_states.ts";
 import { selectionCount, type SelectionSize } from "./positions.ts";
@@ -15,6 +16,8 @@ export interface PlannedStep {
   readonly k: SelectionSize;
   readonly precision: Precision;
   readonly optimizerInBackward: boolean;
+  /** Of parameters that others are computed from; null where none are. Default null. */
+  readonly derived?: DerivedBytes | null;
 }
 
 /** The sizes that the bytes and multiplications of a step follow from. */

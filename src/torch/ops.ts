@@ -49,6 +49,12 @@ export const foreachAddScalar_ = operator(
 export const indexAdd_ = operator(
   "aten::index_add_(Tensor(a!) self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor(a!)",
 );
+export const indexCopy_ = operator(
+  "aten::index_copy_(Tensor(a!) self, int dim, Tensor index, Tensor source) -> Tensor(a!)",
+);
+export const indexFill_ = operator(
+  "aten::index_fill_.int_Scalar(Tensor(a!) self, int dim, Tensor index, Scalar value) -> Tensor(a!)",
+);
 export const view = operator(
   "aten::view(Tensor(a) self, SymInt[] size) -> Tensor(a)",
 );
@@ -109,6 +115,9 @@ export const add_ = operator(
 export const addScalar = operator(
   "aten::add.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor",
 );
+export const addScalar_ = operator(
+  "aten::add_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)",
+);
 export const sub = operator(
   "aten::sub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor",
 );
@@ -163,8 +172,20 @@ export const sigmoid = operator(
 export const erfinv_ = operator(
   "aten::erfinv_(Tensor(a!) self) -> Tensor(a!)",
 );
+export const sigmoid_ = operator(
+  "aten::sigmoid_(Tensor(a!) self) -> Tensor(a!)",
+);
 export const exp = operator(
   "aten::exp(Tensor self) -> Tensor",
+);
+export const logit = operator(
+  "aten::logit(Tensor self, float? eps=None) -> Tensor",
+);
+export const abs = operator(
+  "aten::abs(Tensor self) -> Tensor",
+);
+export const clamp_ = operator(
+  "aten::clamp_(Tensor(a!) self, Scalar? min=None, Scalar? max=None) -> Tensor(a!)",
 );
 export const sum = operator(
   "aten::sum(Tensor self, *, ScalarType? dtype=None) -> Tensor",
@@ -187,6 +208,9 @@ export const maskedFill_ = operator(
 export const lessThanScalar = operator(
   "aten::lt.Scalar(Tensor self, Scalar other) -> Tensor",
 );
+export const equalScalar = operator(
+  "aten::eq.Scalar(Tensor self, Scalar other) -> Tensor",
+);
 export const where = operator(
   "aten::where.self(Tensor condition, Tensor self, Tensor other) -> Tensor",
 );
@@ -198,6 +222,12 @@ export const powScalar = operator(
 );
 export const argmax = operator(
   "aten::argmax(Tensor self, int? dim=None, bool keepdim=False) -> Tensor",
+);
+export const topk = operator(
+  "aten::topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)",
+);
+export const nonzero = operator(
+  "aten::nonzero(Tensor self) -> Tensor",
 );
 export const isfinite = operator(
   "aten::isfinite(Tensor self) -> Tensor",

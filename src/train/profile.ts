@@ -6,7 +6,6 @@ import { longestText } from "../models/preceding.ts";
 import { median } from "../metrics/median.ts";
 import { describeMachine } from "../native/machine.ts";
 import type { OnProgress } from "../native/progress.ts";
-import { parameterBytes } from "../nn/module.ts";
 import { applyMethod, checkMethod } from "../methods/apply.ts";
 import type { MethodOptions } from "../methods/registry.ts";
 import { checkValue } from "../options/check.ts";
@@ -18,6 +17,7 @@ import { type Device, hasBfloat16Arithmetic, threads } from "../torch/mod.ts";
 import type { AdamWOptions } from "./adamw.ts";
 import { selectionSize } from "./config/resolve.ts";
 import { type MakeClassifier, measureContext, measureMaking, measureSteps } from "./profile_measure.ts";
+import { weightsBytesOf } from "./profile_memory.ts";
 import { type Piece, type StepPhase, stepPhases } from "./pieces.ts";
 import { planOf } from "./step.ts";
 import { checkTrainOptions, type TrainOptions } from "./train_options.ts";
@@ -97,7 +97,7 @@ export async function profileStep(
   return {
     settings: describeSettings(classifier, settings),
     trainableParameters,
-    weightsBytes: parameterBytes(model),
+    weightsBytes: weightsBytesOf(classifier),
     gradientBytes: stepMemory.gradientBytes,
     optimizerBytes,
     activationBytes: stepMemory.activationBytes,

@@ -5,6 +5,7 @@ import { CheckpointError } from "../errors.ts";
 import { show } from "../files/shown.ts";
 import { savedPart } from "../methods/saved_part.ts";
 import type { Classifier } from "../models/classifier.ts";
+import { derivedOf, keptForDerivations } from "../models/derivations.ts";
 import { tensorBytes } from "../models/save.ts";
 import { namedParameters } from "../nn/module.ts";
 import type { TrainingExample } from "./lesson.ts";
@@ -116,10 +117,11 @@ function hashOfModel(classifier: Classifier): string {
   const { adaptation, config: { fields }, model, target } = classifier;
   const method = adaptation && { methods: adaptation.methods, options: adaptation.options };
   const hash = createHash("sha256").update(JSON.stringify([fields, target, model.pooling, method]));
-  const saved = new Set([...savedPart(classifier).values()].flat());
-  for (const [key, tensor] of namedParameters(model)) {
+  const derived = new Set(derivedOf(adaptation?.insertions).flatMap(({ derivation }) => derivation.derived));
+  const changing = new Set([...[...savedPart(classifier).values()].flat(), ...derived]);
+  for (const [key, tensor] of [...namedParameters(model), ...keptForDerivations(adaptation)]) {
     hash.update(`${key} ${tensor.dtype} ${tensor.shape} ${tensor.requiresGrad};`);
-    if (!saved.has(tensor)) hash.update(tensorBytes(tensor));
+    if (!changing.has(tensor)) hash.update(tensorBytes(tensor));
   }
   return hash.digest("hex");
 }

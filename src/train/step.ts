@@ -2,10 +2,13 @@
 
 import { OptionError, TrainingError } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
+import { type Derived, derivedOf } from "../models/derivations.ts";
 import { partsOfSide } from "../models/side_network.ts";
+import { compactPart } from "../methods/compact_form.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { packBatch, packingFor, type Sequence } from "../selective/batch.ts";
 import type { DropoutRandom } from "../selective/attend.ts";
+import { derivedBytes } from "../selective/derived_bytes.ts";
 import { accumulateGradients, checkActivations } from "../selective/gradients.ts";
 import type { ActivationPlan } from "../selective/peak_estimate.ts";
 import { logitRows } from "../selective/logit_rows.ts";
@@ -49,6 +52,9 @@ export class Stepper implements Disposable {
   readonly #optimizer: AdamW;
   readonly #positions: Generator;
   readonly #dropout: DropoutRandom;
+  readonly #derived: readonly Derived[];
+  /** Of the parameters that are derived for a step; null where none are. */
+  readonly #derivations: Generator | null;
   readonly #plan: ActivationPlan;
   readonly #loss: LossOptions;
   #step = 0;
@@ -56,7 +62,7 @@ export class Stepper implements Disposable {
   /**
    * @param plan what is kept for backward, whatever the options say of it
    * @param loss how the loss counts, whatever the options say of it
-   * @throws {OptionError} when no parameter is trained
+   * @throws {OptionError} when no parameter is trained, or the optimizer in backward would update what is derived
    */
   constructor(
     classifier: Classifier,
@@ -72,11 +78,14 @@ export class Stepper implements Disposable {
     if (this.#trained.length === 0) {
       throw new OptionError("no parameter of the model requires a gradient: there is nothing to train");
     }
+    this.#derived = derivedOf(classifier.adaptation?.insertions);
+    if (this.#derived.length > 0 && options.optimizerInBackward) refuseInBackward(classifier);
     this.#plan = plan;
     this.#loss = loss;
     this.#optimizer = new AdamW(this.#trained, options);
     this.#positions = new Generator(seed);
     this.#dropout = { selected: new Generator(2 * seed + 1, device), rest: new Generator(2 * seed + 2, device) };
+    this.#derivations = this.#derived.length > 0 ? new Generator(2 ** 40 + seed, device) : null;
   }
 
   /** The number of elements of all parameters that are trained. */
@@ -87,11 +96,23 @@ export class Stepper implements Disposable {
   /** What the next steps depend on, beside the weights. */
   get parts(): StepperParts {
     const { selected, rest } = this.#dropout;
+    const derivations = this.#derivations ? { derivations: this.#derivations } : {};
     return {
       parameters: this.#classifier.trained,
+      compact: compactPart(this.#classifier.adaptation),
       optimizer: this.#optimizer,
-      generators: { positions: this.#positions, "dropout.selected": selected, "dropout.rest": rest },
+      generators: { positions: this.#positions, "dropout.selected": selected, "dropout.rest": rest, ...derivations },
     };
+  }
+
+  /** Whether the model is what it is going to be at the end of a run: no phase of a method is to come that changes it. */
+  get isSettled(): boolean {
+    return this.#derived.every(({ derivation: { isSettled = true } }) => isSettled);
+  }
+
+  /** Tells methods of several phases how many steps of a run are done, before the next. */
+  advance(done: number, total: number): void {
+    for (const { derivation } of this.#derived) derivation.advance?.(done, total);
   }
 
   /** Goes on as after so many steps, whose state the parts have been given. */
@@ -113,13 +134,18 @@ export class Stepper implements Disposable {
   run(examples: readonly TrainingExample[], learningRate: number, tell: TellPiece = () => {}): StepOutcome {
     this.#step++;
     try {
+      this.#refresh(this.#derivations);
       const loss = this.accumulate(examples, learningRate, tell);
+      for (const { derivation } of this.#derived) derivation.backward();
       const gradientNorm = this.#options.optimizerInBackward ? this.#clipRest() : this.#clip();
-      this.#optimizer.step(learningRate);
+      this.#update(learningRate);
+      this.#refresh(null);
       tell({ phase: "optimizerStep", layer: null });
       return { loss, gradientNorm };
     } catch (error) {
-      for (const parameter of this.#trained) parameter.grad = null;
+      const derived = this.#derived.flatMap(({ derivation }) => derivation.derived);
+      for (const parameter of [...this.#trained, ...derived]) parameter.grad = null;
+      this.#refresh(null);
       throw error;
     }
   }
@@ -138,6 +164,21 @@ export class Stepper implements Disposable {
   [Symbol.dispose](): void {
     this.#optimizer[Symbol.dispose]();
     for (const random of [this.#positions, this.#dropout.selected, this.#dropout.rest]) random.dispose();
+    this.#derivations?.dispose();
+  }
+
+  #refresh(random: Generator | null): void {
+    for (const { derivation } of this.#derived) derivation.refresh(random);
+  }
+
+  // Those first that have a learning rate of their own, then all that still have a gradient.
+  #update(learningRate: number): void {
+    const { learningRate: highest = 5e-5 } = this.#options;
+    const own = this.#derived.flatMap(({ derivation: { learningRates = [] } }) => [...learningRates]);
+    for (const [rate, some] of Map.groupBy(own, ([, rate]) => rate)) {
+      this.#optimizer.step(rate * learningRate / highest, some.map(([parameter]) => parameter));
+    }
+    this.#optimizer.step(learningRate);
   }
 
   #cut(examples: readonly TrainingExample[]): MicroBatch[] {
@@ -263,7 +304,11 @@ function below(bound: number, random: Generator): number {
 }
 
 /** What is kept for backward by these options, for a step whose sequences have these lengths, the longest first. */
-export function planOf({ model }: Classifier, lengths: readonly number[], options: TrainOptions): ActivationPlan {
+export function planOf(
+  { model, adaptation }: Classifier,
+  lengths: readonly number[],
+  options: TrainOptions,
+): ActivationPlan {
   const { activations = "auto", k = 16, precision = "float32", optimizerInBackward = false } = options;
   const { gradientAccumulation = 1, memoryBudget = null, positions } = options;
   if (activations !== "auto") {
@@ -271,11 +316,21 @@ export function planOf({ model }: Classifier, lengths: readonly number[], option
     return { activations, keptStates: usualKeptStates(model.backbone.layers.length) };
   }
   const together = lengths.slice(0, Math.ceil(lengths.length / gradientAccumulation));
-  const selecting = { lengths: together, k, precision, optimizerInBackward };
+  const selecting = { lengths: together, k, precision, optimizerInBackward, derived: derivedBytes(adaptation) };
   const correcting = { ...selecting, lengths: together.slice(0, 1), k: "all" as const };
   const selectedRows = together.reduce((sum, length) => sum + selectionCount(length, k), 0);
   const isCorrectionLarger = positions === "importance" && (together[0] ?? 0) > selectedRows;
   return planActivations(model, isCorrectionLarger ? correcting : selecting, memoryBudget);
+}
+
+// Of derived parameters only the step's end makes gradients of what trains.
+function refuseInBackward({ adaptation }: Classifier): never {
+  throw new OptionError(
+    `the optimizer in backward updates a layer's own weights, but ${
+      adaptation?.methods.join("+")
+    } computes them from ` +
+      "parameters that train in their place: leave out one of the two",
+  );
 }
 
 // What an optimizer in backward updates together, and what methods put beside it.

@@ -302,6 +302,18 @@ const refusals: readonly (readonly [string, MethodOptions, RegExp])[] = [
   ["lora+side", {}, /side cannot be together with lora: it trains beside/],
   ["lst+side", {}, /lst cannot be together with side: it trains beside/],
   ["full+lst", {}, /full cannot be together with lst/],
+  ["freeze+mask", { freezeLayers: 3 }, /there is no layer to mask/],
+  ["mask", { maskTargets: ["pooler"] }, /maskTargets has "pooler", which is no linear map of a layer/],
+  ["mask", { maskSparsity: 0 }, /^maskSparsity is 0, it has to be a number above 0 and below 1$/],
+  ["mask", { maskSparsity: 1 }, /^maskSparsity is 1, /],
+  ["mask", { maskWidth: 0 }, /^maskWidth is 0, it has to be a number above 0$/],
+  ["freeze+diff", { freezeLayers: 3 }, /diff pruning has no layer to change/],
+  ["diff", { diffSparsity: 0 }, /^diffSparsity is 0, it has to be a number above 0 and below 1$/],
+  ["diff", { diffSparsity: 1 }, /^diffSparsity is 1, /],
+  ["diff", { diffSparsity: 1.5 }, /^diffSparsity is 1\.5, /],
+  ["diff", { diffPenalty: -1 }, /^diffPenalty is -1, it has to be a number of at least 0$/],
+  ["diff", { diffFixedShare: 1 }, /^diffFixedShare is 1, /],
+  ["diff", { diffGateRate: 0 }, /^diffGateRate is 0, /],
 ];
 
 for (const [method, options, message] of refusals) {

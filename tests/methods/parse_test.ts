@@ -36,6 +36,10 @@ const refusals: readonly (readonly [text: string, reason: RegExp])[] = [
   ["LoRA", /but "LoRA" is none that is known \(did you mean lora\?\)/],
   ["lora+lora", /but lora comes twice/],
   ["full+lora", /but full cannot be together with lora: it trains every weight/],
+  ["mask+lora", /but mask cannot be together with lora: what LoRA adds to a weight/],
+  ["ia3+mask", /but mask cannot be together with ia3: what \(IA\)\^3 scales/],
+  ["diff+bitfit", /but diff cannot be together with bitfit: both change the same weights/],
+  ["selective+mask+diff", /but diff cannot be together with mask: /],
   ["full+freeze", /but with frozen layers it is not full/],
   ["constructor", /but "constructor" is none/],
 ];
