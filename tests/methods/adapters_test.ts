@@ -282,7 +282,12 @@ Deno.test("a run with Compacter that goes on from a checkpoint ends as one that 
     applyMethod(classifier, "compacter", { compacterSize: 8 });
     const settings: TrainOptions = { k: 4, batchSize: 3, maxSteps: 4, learningRate: 1e-2, evalSteps: 2 };
     const data = labelledSequences(lengths);
-    await train(classifier, { train: data, dev: data }, { ...settings, keepBest: true, bestMetric: "loss", ...options });
+    await train(classifier, { train: data, dev: data }, {
+      ...settings,
+      keepBest: true,
+      bestMetric: "loss",
+      ...options,
+    });
     return valuesOf(classifier);
   };
   const expected = await run({ checkpoints: { folder: temporary.path, saveSteps: 2 } });
