@@ -9,7 +9,7 @@ export interface Arm {
   readonly name: string;
   readonly program: "fewtune" | "transformers";
   /** Positions of each text that carry gradients. */
-  readonly k: 16 | "all";
+  readonly k: 16 | 32 | "all";
   /** What the head reads: the mean over the positions, or the first as in the published classes. */
   readonly head: "mean" | "cls";
 }
@@ -19,6 +19,7 @@ export const arms: readonly Arm[] = [
   { name: "transformers full, mean", program: "transformers", k: "all", head: "mean" },
   { name: "full, mean", program: "fewtune", k: "all", head: "mean" },
   { name: "selective, mean", program: "fewtune", k: 16, head: "mean" },
+  { name: "selective k 32, mean", program: "fewtune", k: 32, head: "mean" },
   { name: "transformers full, cls", program: "transformers", k: "all", head: "cls" },
   { name: "full, cls", program: "fewtune", k: "all", head: "cls" },
   { name: "selective, cls", program: "fewtune", k: 16, head: "cls" },

@@ -9,6 +9,8 @@ import { glueTable } from "./glue.ts";
 import { type GrowthResult, growthTable, paperTable } from "./growth.ts";
 import { loadTable } from "./load.ts";
 import { shown } from "./picture.ts";
+import { methodsTable } from "./methods.ts";
+import { policiesTable } from "./policies.ts";
 import { type Origin, readResult, type StepResult } from "./results.ts";
 import { stepTable } from "./step.ts";
 import { targetTable } from "./targets.ts";
@@ -29,6 +31,8 @@ const tables: Readonly<Record<string, () => string>> = {
   load: () => describe(readResult("load"), loadTable),
   glue: () => describe(readResult("glue"), glueTable),
   data_share: () => describe(readResult("data_share"), dataShareTables),
+  policies: () => describe(readResult("policies"), policiesTable),
+  methods: () => describe(readResult("methods"), methodsTable),
   memory: () => describe(readResult("step_bert_base"), memoryTable),
   demo: () => {
     const demo = readResult("demo");

@@ -6,9 +6,10 @@ import { isObject } from "../files/json_text.ts";
 import { show } from "../files/shown.ts";
 import type { Adaptation } from "../models/adaptation.ts";
 import { readJsonObject } from "../models/config.ts";
+import { faultOf } from "../options/check.ts";
 import { checkMethod } from "./apply.ts";
 import type { Method } from "./contract.ts";
-import type { MethodOptions } from "./registry.ts";
+import { methodDeclarations, type MethodOptions } from "./registry.ts";
 
 export const ownConfigName = "fewtune_adapter.json";
 export const ownWeightsName = "fewtune_adapter.safetensors";
@@ -53,6 +54,8 @@ export function readOwnConfig(path: string): OwnConfig {
   if (typeof method !== "string" || !isObject(options) || typeof base !== "string") {
     throw new CheckpointError(`${path} is damaged: it has to have a method, its options, and a base`);
   }
+  const fault = faultOf(methodDeclarations, options);
+  if (fault) throw new CheckpointError(`${path}: ${fault.message}`);
   try {
     const checked = checkMethod(method, options as MethodOptions);
     return { method: checked, options, base, revision: typeof revision === "string" ? revision : undefined };

@@ -8,7 +8,7 @@ import { disposeModule, namedParameters, setTrained } from "../nn/module.ts";
 import { checkGiven } from "../options/check.ts";
 import { Generator, type Tensor } from "../torch/mod.ts";
 import type { Method, OpenParts, WeightMethod } from "./contract.ts";
-import { checkFreezeOptions, freezeDeclarations, partsAbove } from "./freeze.ts";
+import { checkFreezeOptions, extentDeclarations, freezeDeclarations, partsAbove } from "./freeze.ts";
 import { parseMethod } from "./parse.ts";
 import { type MethodOptions, weightMethods } from "./registry.ts";
 
@@ -105,7 +105,7 @@ function filled(method: WeightMethod, options: MethodOptions): MethodOptions {
 }
 
 function optionsOf(methods: readonly WeightMethod[], options: MethodOptions): Adaptation["options"] {
-  const known = Object.assign({}, freezeDeclarations, ...methods.map(({ options }) => options));
+  const known = Object.assign({ ...extentDeclarations }, ...methods.map(({ options }) => options));
   const values: MethodOptions = Object.assign({}, ...methods.map((method) => filled(method, options)));
   return Object.fromEntries(Object.entries(values).filter(([name]) => name in known));
 }

@@ -3,7 +3,7 @@
 import { OptionError } from "../errors.ts";
 import type { Backbone } from "../models/contract.ts";
 import { checkGiven } from "../options/check.ts";
-import { wholeNumber } from "../options/values.ts";
+import { trueOrFalse, wholeNumber } from "../options/values.ts";
 import type { OpenParts } from "./contract.ts";
 
 /** What freezing is told. */
@@ -15,6 +15,12 @@ export interface FreezeOptions {
 /** The options' declarations. */
 export const freezeDeclarations = {
   freezeLayers: wholeNumber({ least: 0 }).describe("lowest layers that do not train, with freeze"),
+};
+
+/** The same, and the option that every method has. */
+export const extentDeclarations = {
+  ...freezeDeclarations,
+  freezeEmbeddings: trueOrFalse().describe("do not train the embeddings").default(false),
 };
 
 /** Throws {@linkcode OptionError} unless the number of layers is given and is one. */

@@ -2,7 +2,7 @@
 
 import { bitfit } from "./bitfit.ts";
 import type { WeightMethod } from "./contract.ts";
-import { freezeDeclarations, type FreezeOptions } from "./freeze.ts";
+import { extentDeclarations, type FreezeOptions } from "./freeze.ts";
 import { full } from "./full.ts";
 import { ia3 } from "./ia3.ts";
 import { lora } from "./lora.ts";
@@ -18,13 +18,14 @@ type Together<Union> = (Union extends unknown ? (each: Union) => void : never) e
   : never;
 type OptionsOf<Known> = Known extends WeightMethod<infer Options> ? Options : never;
 
+/** The declarations of the weight methods' options. */
+export const weightDeclarations: Together<typeof methods[number]["options"]> = Object.assign(
+  {},
+  ...methods.map(({ options }) => options),
+);
+
 /** The declarations of all methods' options. */
-export const methodDeclarations: Together<typeof methods[number]["options"]> & typeof freezeDeclarations = Object
-  .assign(
-    {},
-    ...methods.map(({ options }) => options),
-    freezeDeclarations,
-  );
+export const methodDeclarations = { ...weightDeclarations, ...extentDeclarations };
 
 /** The options of all methods; one that belongs to another method is refused. */
 export type MethodOptions = Together<OptionsOf<typeof methods[number]>> & FreezeOptions & {

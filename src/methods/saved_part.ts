@@ -10,6 +10,7 @@ import { checkShapes } from "../models/read_parameter.ts";
 import { writeClassifier } from "../models/save.ts";
 import { namedParameters } from "../nn/module.ts";
 import { type FileTensors, fileTensors } from "./file_tensors.ts";
+import { peftFormatOf } from "./peft_formats.ts";
 import { requireAdapter, weightsNameOf, writeAdapter } from "./save_adapter.ts";
 import { readParts, shapeOfParts } from "./side_by_side.ts";
 
@@ -17,6 +18,12 @@ import { readParts, shapeOfParts } from "./side_by_side.ts";
 export function savedPart({ model, adaptation }: Classifier): FileTensors {
   if (adaptation !== null) return fileTensors(model, adaptation);
   return new Map(namedParameters(model).entries().map(([key, tensor]) => [key, [tensor]]));
+}
+
+/** What {@linkcode writeSavedPart} writes: a model, or an adapter in PEFT's format or in Fewtune's own. */
+export function savedKind({ adaptation }: Classifier): "model" | "peft" | "fewtune" {
+  if (adaptation === null) return "model";
+  return peftFormatOf(adaptation) ? "peft" : "fewtune";
 }
 
 /** Throws {@linkcode OptionError} when the model has an adapter and was not loaded from a folder, the adapter's base. */

@@ -42,6 +42,8 @@ export interface PackOptions {
   /** For each sequence its selected positions, ascending, the {@linkcode anchorOf | anchor} if there is one among them. */
   readonly selected: readonly (readonly number[])[];
   readonly pooling: Pooling;
+  /** What each selected position counts in the mean that the head reads, of each sequence 1. Default: all the same. */
+  readonly weights?: readonly (readonly number[])[] | undefined;
   readonly device?: Device;
   /** The element type that the model computes in. Default float32. */
   readonly dtype?: DType;
@@ -59,7 +61,9 @@ export function defaultRowsPerBlock(device: Device): number {
 }
 
 /** The options that a model decides. */
-export function packingFor({ pooling, backbone }: SequenceClassifier): Omit<PackOptions, "selected" | "rowsPerBlock"> {
+export function packingFor(
+  { pooling, backbone }: SequenceClassifier,
+): Omit<PackOptions, "selected" | "weights" | "rowsPerBlock"> {
   const { device, dtype, isCausal } = backbone;
   return { pooling, device, dtype, isCausal, preceding: precedingOf(backbone) };
 }
@@ -68,6 +72,11 @@ export function packingFor({ pooling, backbone }: SequenceClassifier): Omit<Pack
 interface Place {
   readonly sequence: number;
   readonly position: number;
+}
+
+/** The sequences' numbers in the order in which their rows are packed: the longest first. */
+export function packedOrder(sequences: readonly Pick<Sequence, "inputIds">[]): number[] {
+  return sequences.keys().toArray().sort((a, b) => lengthOf(sequences, b) - lengthOf(sequences, a));
 }
 
 /** Packs sequences for split mode: rows of the selected positions, and the rest. */
@@ -89,18 +98,19 @@ function pack(texts: readonly Sequence[], isMasked: boolean, options: PackOption
   const sequences = texts.map((text) => withTokens(text, preceding.tokenIds));
   const chosen = options.selected.map((positions) => withPositions(positions, preceding.tokenIds.length));
   const withGradient = isMasked ? allPositions(sequences.map(({ inputIds }) => inputIds.length)) : chosen;
-  const order = sequences.keys().toArray().sort((a, b) => lengthOf(sequences, b) - lengthOf(sequences, a));
+  const order = packedOrder(sequences);
   const parts = order.map((sequence) => split(lengthOf(sequences, sequence), withGradient[sequence] ?? []));
   const places = (part: keyof PartPositions): Place[] =>
     order.flatMap((sequence, index) => (parts[index]?.[part] ?? []).map((position) => ({ sequence, position })));
   const [selected, rest] = [places("selected"), places("rest")];
   const pooled = readPositions(sequences, chosen, pooling, preceding.tokenIds.length);
+  const weights = withTokenWeights(texts, preceding.tokenIds.length, options);
   return {
     size: sequences.length,
     layout: layOut(parts, { rowsPerBlock, isCausal, precedingKeys: preceding.keys, device, dtype }),
     selected: rowInputs(sequences, selected, preceding.keys, device),
     rest: rowInputs(sequences, rest, preceding.keys, device),
-    pool: poolOf(selected, pooled, pooling, { device, dtype }),
+    pool: poolOf(selected, pooled, { pooling, weights }, { device, dtype }),
     gradientStops: isMasked ? gradientStops(selected, chosen, device) : null,
   };
 }
@@ -118,6 +128,21 @@ function withTokens({ inputIds, tokenTypeIds }: Sequence, tokens: readonly numbe
 function withPositions(positions: readonly number[], tokens: number): readonly number[] {
   if (tokens === 0) return positions;
   return [...Array(tokens).keys(), ...positions.map((position) => position + tokens)];
+}
+
+// What positions count in a mean, where tokens are always in it: those of the text have its share of the sequence.
+function withTokenWeights(
+  texts: readonly Sequence[],
+  tokens: number,
+  { selected, weights }: PackOptions,
+): PackOptions["weights"] {
+  if (tokens === 0) return weights;
+  return texts.map(({ inputIds: { length } }, sequence) => {
+    const positions = selected[sequence] ?? [];
+    const own = weights?.[sequence] ?? positions.map(() => 1 / positions.length);
+    const share = 1 / (tokens + length);
+    return [...new Array<number>(tokens).fill(share), ...own.map((weight) => weight * length * share)];
+  });
 }
 
 function checkSelections(
@@ -154,7 +179,7 @@ function readPositions(
   return sequences.map(({ inputIds }) => [anchorOf(pooling, inputIds.length) ?? 0]);
 }
 
-function lengthOf(sequences: readonly Sequence[], sequence: number): number {
+function lengthOf(sequences: readonly Pick<Sequence, "inputIds">[], sequence: number): number {
   return sequences[sequence]?.inputIds.length ?? 0;
 }
 
@@ -181,27 +206,30 @@ function rowInputs(
 function poolOf(
   places: readonly Place[],
   pooled: readonly (readonly number[])[],
-  pooling: Pooling,
+  { pooling, weights }: Pick<PackOptions, "pooling" | "weights">,
   where: Placement,
 ): Pool {
   const isEach = pooling === "each";
-  const sets = pooled.map((positions) => new Set(positions));
+  const counted = pooled.map((positions, sequence) => {
+    const own = pooling === "mean" ? weights?.[sequence] : undefined;
+    return new Map(positions.map((position, at) => [position, own?.[at] ?? 1 / positions.length]));
+  });
+  const counts: number[] = [];
   const rows: number[] = [];
   const sequences: number[] = [];
   places.forEach(({ sequence, position }, row) => {
-    if (!sets[sequence]?.has(position)) return;
+    const weight = counted[sequence]?.get(position);
+    if (weight === undefined) return;
     rows.push(row);
     sequences.push(sequence);
+    counts.push(isEach ? 1 : weight);
   });
   const { device } = where;
   return {
     size: isEach ? rows.length : pooled.length,
     rows: tensorFrom(rows, { dtype: "int64", device }),
     outputs: tensorFrom(isEach ? ranks(sequences, pooled) : sequences, { dtype: "int64", device }),
-    weights: tensorFrom(sequences.map((sequence) => isEach ? 1 : 1 / (sets[sequence]?.size ?? 1)), {
-      shape: [rows.length, 1],
-      ...where,
-    }),
+    weights: tensorFrom(counts, { shape: [rows.length, 1], ...where }),
   };
 }
 

@@ -71,9 +71,19 @@ function placeOf({ dtype, device }: Tensor): { readonly dtype: DType; readonly d
 }
 
 function encode(model: Backbone, batch: PackedBatch, random: DropoutRandom | null): HiddenStates {
+  return throughLayers(model, batch, random, model.layers.length);
+}
+
+/** What the layers below number `end` give, of the embeddings: nothing above is computed. */
+export function throughLayers(
+  model: Backbone,
+  batch: PackedBatch,
+  random: DropoutRandom | null,
+  end: number,
+): HiddenStates {
   return scope(() => {
     let hidden = embed(model, batch, random);
-    for (const layer of model.layers) {
+    for (const layer of model.layers.slice(0, end)) {
       const next = runLayer({ model, layer, batch, random }, hidden, layer === model.layers.at(-1));
       hidden.selected.dispose();
       hidden.rest?.dispose();
@@ -90,7 +100,8 @@ function embed(model: Backbone, batch: PackedBatch, random: DropoutRandom | null
   return { selected, rest };
 }
 
-function runLayer(run: LayerRun, hidden: HiddenStates, isLast: boolean): HiddenStates {
+/** A layer's output at the selected rows, and at the rest unless it is the last one. */
+export function runLayer(run: LayerRun, hidden: HiddenStates, isLast: boolean): HiddenStates {
   return scope(() => {
     const { layer, batch, random } = run;
     const rest = hidden.rest !== null && !isLast ? emptyLike(hidden.rest) : null;

@@ -29,7 +29,7 @@ export interface CheckpointRecord {
 }
 
 // What changes when the files of a checkpoint do.
-const format = 1;
+const format = 2;
 const mostBytes = 2 ** 24;
 const [recordName, tensorsName] = ["trainer.json", "trainer.safetensors"];
 

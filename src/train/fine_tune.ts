@@ -15,7 +15,7 @@ import { modelFolder } from "../hub/model_folder.ts";
 import type { DownloadEvent } from "../hub/options.ts";
 import { loadClassifier } from "../methods/load.ts";
 import { methodDeclarations, type MethodOptions } from "../methods/registry.ts";
-import { writeSavedPart } from "../methods/saved_part.ts";
+import { savedKind, writeSavedPart } from "../methods/saved_part.ts";
 import { hasStandardHead } from "../models/saved_config.ts";
 import { initialize } from "../native/load.ts";
 import type { OnProgress } from "../native/progress.ts";
@@ -102,7 +102,8 @@ export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
 
 /**
  * Fine-tunes a checkpoint on tables and saves the result, with its tokenizer, a model card (README.md), and a
- * `training.json` that says how it was made. With LoRA the result is an adapter, else a model.
+ * `training.json` that says how it was made. The result is an adapter where a method trains less than the model's own
+ * weights, else a model.
  *
  * The run's folder holds its options (`train_config.json`) and its log (`metrics.jsonl`, TensorBoard's files) from just
  * before the first step, then its checkpoints, and at the end the result: training.json comes last. When the signal is
@@ -252,7 +253,7 @@ function factsOf(
   return {
     ...result,
     ...{ name: basename(options.outputDir), base: options.model, examples, versions },
-    ...{ isAdapter: classifier.adaptation !== null, isStandard: hasStandardHead(classifier) },
+    ...{ kind: savedKind(classifier), isStandard: hasStandardHead(classifier) },
     ...{ pooling: classifier.model.pooling, method: method.name, settings: shownSettings(options) },
   };
 }
@@ -260,13 +261,13 @@ function factsOf(
 // What of the options a model card shows.
 function shownSettings(options: TrainingRecord["options"]): Record<string, unknown> {
   const ofMethod = Object.keys(methodDeclarations).map((name) => [name, options[name as keyof MethodOptions]]);
-  const { k, learningRate, epochs, maxSteps, batchSize } = options;
+  const { k, positions, learningRate, epochs, maxSteps, batchSize } = options;
   const { freezeEmbeddings, schedule, warmupRatio, warmupSteps, weightDecay, labelSmoothing } = options;
   const classWeights = typeof options.classWeights === "object"
     ? JSON.stringify(options.classWeights)
     : options.classWeights;
   return {
-    ...{ k, ...Object.fromEntries(ofMethod), freezeEmbeddings, learningRate, schedule, warmupRatio },
+    ...{ k, positions, ...Object.fromEntries(ofMethod), freezeEmbeddings, learningRate, schedule, warmupRatio },
     ...{ warmupSteps, epochs, maxSteps, batchSize, weightDecay, labelSmoothing, classWeights },
     ...{ maxGradNorm: options.maxGradNorm, clipping: options.clipping },
     ...{ maxLength: options.maxLength, precision: options.precision, seed: options.seed },

@@ -27,6 +27,7 @@ type Free = "activations" | "memoryBudget" | "checkpoints" | "resumeFrom" | "onE
 
 const counting: Readonly<Record<Exclude<keyof TrainOptions, Free>, true>> = {
   k: true,
+  positions: true,
   precision: true,
   optimizerInBackward: true,
   batchSize: true,

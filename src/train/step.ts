@@ -11,11 +11,12 @@ import type { ActivationPlan } from "../selective/peak_estimate.ts";
 import { logitRows } from "../selective/logit_rows.ts";
 import { planActivations } from "../selective/plan.ts";
 import { usualKeptStates } from "../selective/kept_states.ts";
-import { selectPositions } from "../selective/positions.ts";
-import { Generator, mulScalar, scope, type Tensor } from "../torch/mod.ts";
+import { allPositions, selectionCount } from "../selective/positions.ts";
+import { choosePositions, type Selection } from "../selective/policies.ts";
+import { empty, Generator, mulScalar, scope, type Tensor, toTypedArray, uniform_ } from "../torch/mod.ts";
 import { AdamW } from "./adamw.ts";
 import { clipGradNorm } from "./clip.ts";
-import { answersAt, lessonsOf, type TrainingExample } from "./lesson.ts";
+import { answersAt, type Lesson, lessonsOf, type TrainingExample } from "./lesson.ts";
 import { lossOf, type LossOptions, type LossSettings, lossWeight } from "./loss.ts";
 import { phaseOfWork, type TellPiece } from "./pieces.ts";
 import type { TrainOptions } from "./train_options.ts";
@@ -26,6 +27,8 @@ import type { StepperParts } from "./trainer_file.ts";
 interface MicroBatch {
   readonly sequences: readonly Sequence[];
   readonly selected: readonly (readonly number[])[];
+  /** What each selected position counts in the mean that the head reads; undefined: all the same. */
+  readonly weights: readonly (readonly number[])[] | undefined;
   readonly answers: readonly number[];
   readonly stepWeight: number;
 }
@@ -110,15 +113,26 @@ export class Stepper implements Disposable {
   run(examples: readonly TrainingExample[], learningRate: number, tell: TellPiece = () => {}): StepOutcome {
     this.#step++;
     try {
-      const losses = this.#cut(examples).map((part) => scope(() => this.#accumulate(part, learningRate, tell)));
+      const loss = this.accumulate(examples, learningRate, tell);
       const gradientNorm = this.#options.optimizerInBackward ? null : this.#clip();
       this.#optimizer.step(learningRate);
       tell({ phase: "optimizerStep", layer: null });
-      return { loss: losses.reduce((sum, loss) => sum + loss, 0), gradientNorm };
+      return { loss, gradientNorm };
     } catch (error) {
       for (const parameter of this.#trained) parameter.grad = null;
       throw error;
     }
+  }
+
+  /**
+   * The first half of a step: leaves its gradients at the parameters, or with the optimizer in backward uses them up on
+   * the way, and returns the loss.
+   */
+  accumulate(examples: readonly TrainingExample[], learningRate = 0, tell: TellPiece = () => {}): number {
+    const parts = this.#cut(examples);
+    const losses = parts.map((part) => scope(() => this.#pass(part, learningRate, tell)));
+    if (this.#options.positions === "importance") this.#correct(parts, learningRate, tell);
+    return losses.reduce((sum, loss) => sum + loss, 0);
   }
 
   [Symbol.dispose](): void {
@@ -127,31 +141,63 @@ export class Stepper implements Disposable {
   }
 
   #cut(examples: readonly TrainingExample[]): MicroBatch[] {
-    const { gradientAccumulation = 1, k = 16 } = this.#options;
-    const { model: { pooling }, target } = this.#classifier;
+    const { gradientAccumulation = 1 } = this.#options;
+    const { target } = this.#classifier;
     const lessons = lessonsOf(examples, target);
     const sequences = lessons.map(({ sequence }) => sequence);
-    const selected = selectPositions(sequences.map(({ inputIds }) => inputIds.length), k, this.#positions, pooling);
+    const { positions: selected, weights } = this.#select(lessons);
     const answers = lessons.map((lesson, index) => answersAt(lesson, selected[index] ?? [], target));
     const stepWeight = lossWeight(answers.flat(), this.#loss);
     const size = Math.ceil(examples.length / gradientAccumulation);
     return Array.from({ length: Math.ceil(examples.length / size) }, (_, index) => {
       const cut = <Each>(all: readonly Each[]): Each[] => all.slice(index * size, (index + 1) * size);
-      return { sequences: cut(sequences), selected: cut(selected), answers: cut(answers).flat(), stepWeight };
+      return {
+        ...{ sequences: cut(sequences), selected: cut(selected), answers: cut(answers).flat(), stepWeight },
+        weights: weights ? cut(weights) : undefined,
+      };
     });
   }
 
-  // Forward and backward: leaves the gradients at the parameters, or uses them up on the way, and returns the loss.
-  #accumulate(micro: MicroBatch, learningRate: number, tell: TellPiece): number {
-    const { sequences, selected, answers, stepWeight } = micro;
+  // Of one sequence, drawn of n, adds n times what its whole gradient has beyond the selected positions'. On the mean
+  // that is what all of them lack, whatever was selected: the step's gradient is unbiased.
+  #correct(parts: readonly MicroBatch[], learningRate: number, tell: TellPiece): void {
+    const all = parts.flatMap((part) => part.sequences.map((_, index) => ({ part, index })));
+    const drawn = all[below(all.length, this.#positions)];
+    if (!drawn) return;
+    const { part, index } = drawn;
+    const one = <Each>(of: readonly Each[]): Each[] => of.slice(index, index + 1);
+    const [sequences, answers] = [one(part.sequences), one(part.answers)];
+    const whole = { sequences, answers, stepWeight: part.stepWeight, selected: wholeOf(sequences), weights: undefined };
+    const selected = { ...whole, selected: one(part.selected), weights: part.weights && one(part.weights) };
+    scope(() => this.#pass(whole, learningRate, tell, all.length));
+    scope(() => this.#pass(selected, learningRate, tell, -all.length));
+  }
+
+  #select(lessons: readonly Lesson[]): Selection {
+    const { k = 16, positions = "random", seed = 0 } = this.#options;
+    const { model, target } = this.#classifier;
+    return choosePositions(positions, {
+      ...{ model, k, seed, random: this.#positions, sequences: lessons.map(({ sequence }) => sequence) },
+      lossOf: (logits, from, count) => {
+        const answers = lessons.slice(from, from + count).flatMap(({ answers }) => Array.from(answers));
+        return lossOf(logits, answers, target, this.#loss);
+      },
+    });
+  }
+
+  // Forward and backward: leaves the gradients, times a factor, at the parameters, or uses them up on the way, and
+  // returns the loss times that.
+  #pass(micro: MicroBatch, learningRate: number, tell: TellPiece, factor = 1): number {
+    const { sequences, selected, weights, answers, stepWeight } = micro;
     const { model, target } = this.#classifier;
     const { precision = "float32", optimizerInBackward = false } = this.#options;
-    const batch = packBatch(sequences, { selected, ...packingFor(model) });
+    const batch = packBatch(sequences, { selected, weights, ...packingFor(model) });
     tell({ phase: "batch", layer: null });
     const loss = (logits: Tensor, from: number): Tensor => {
       const some = answers.slice(from, from + logits.length(0));
       const [mean, weight] = [lossOf(logits, some, target, this.#loss), lossWeight(some, this.#loss)];
-      return weight === stepWeight ? mean : mulScalar(mean, weight / stepWeight);
+      const share = factor * weight / stepWeight;
+      return share === 1 ? mean : mulScalar(mean, share);
     };
     let layer = 0;
     const update = (part: Module): void => {
@@ -199,13 +245,29 @@ export class Stepper implements Disposable {
   }
 }
 
+function wholeOf(sequences: readonly Sequence[]): number[][] {
+  return allPositions(sequences.map(({ inputIds }) => inputIds.length));
+}
+
+// A uniform whole number from 0 to `bound` - 1.
+function below(bound: number, random: Generator): number {
+  return scope(() => {
+    const [number = 0] = toTypedArray(uniform_(empty([1], { dtype: "float64" }), 0, 1, { generator: random }));
+    return Math.min(Math.floor(Number(number) * bound), bound - 1);
+  });
+}
+
 /** What is kept for backward by these options, for a step whose sequences have these lengths, the longest first. */
 export function planOf({ model }: Classifier, lengths: readonly number[], options: TrainOptions): ActivationPlan {
   const { activations = "auto", k = 16, precision = "float32", optimizerInBackward = false } = options;
-  const { gradientAccumulation = 1, memoryBudget = null } = options;
+  const { gradientAccumulation = 1, memoryBudget = null, positions } = options;
   if (activations !== "auto") return { activations, keptStates: usualKeptStates(model.backbone.layers.length) };
   const together = lengths.slice(0, Math.ceil(lengths.length / gradientAccumulation));
-  return planActivations(model, { lengths: together, k, precision, optimizerInBackward }, memoryBudget);
+  const selecting = { lengths: together, k, precision, optimizerInBackward };
+  const correcting = { ...selecting, lengths: together.slice(0, 1), k: "all" as const };
+  const selectedRows = together.reduce((sum, length) => sum + selectionCount(length, k), 0);
+  const isCorrectionLarger = positions === "importance" && (together[0] ?? 0) > selectedRows;
+  return planActivations(model, isCorrectionLarger ? correcting : selecting, memoryBudget);
 }
 
 // What an optimizer in backward updates together.

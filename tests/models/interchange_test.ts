@@ -107,11 +107,15 @@ async function saveOurs(place: string, name: string, config: Readonly<Record<str
     using whole = await loadClassifier(at("base"), { target, pooling });
     shakeHead(whole);
     saveClassifier(whole, at(part));
-    using adapted = await loadClassifier(at("base"), { target, pooling });
-    applyMethod(adapted, "lora", { loraR: 4, loraAlpha: 12 });
+  }
+  for (const [part, method, options] of adapters) {
+    using adapted = await loadClassifier(at("base"), { target, pooling: part === "adapter_mean" ? "mean" : standard });
+    applyMethod(adapted, method, options);
     shake(adapted);
-    saveAdapter(adapted, at(`adapter_${part}`));
-    for (const [kind, [method, options]] of Object.entries(precedingOf(name))) {
+    saveAdapter(adapted, at(part));
+  }
+  for (const [kind, [method, options]] of Object.entries(precedingOf(name))) {
+    for (const [part, pooling] of [["standard", standard], ["mean", "mean"]] as const) {
       using preceded = await loadClassifier(at("base"), { target, pooling });
       applyMethod(preceded, method, options);
       shake(preceded);
@@ -119,6 +123,18 @@ async function saveOurs(place: string, name: string, config: Readonly<Record<str
     }
   }
 }
+
+const adapters: readonly (readonly [string, string, MethodOptions])[] = [
+  ["adapter_standard", "lora", { loraR: 4, loraAlpha: 12 }],
+  ["adapter_mean", "lora", { loraR: 4, loraAlpha: 12 }],
+  ["adapter_dora", "lora", {
+    loraR: 4,
+    useDora: true,
+    useRslora: true,
+    loraTargets: ["query", "intermediate", "output"],
+  }],
+  ["adapter_ia3", "ia3", {}],
+];
 
 /** What stands before texts. Transformers' DistilBERT takes no keys of others. */
 function precedingOf(name: string): Readonly<Record<string, readonly [method: string, options: MethodOptions]>> {
@@ -180,7 +196,7 @@ for (const name of Object.keys(configs)) {
     return found;
   };
 
-  for (const part of ["standard", "mean", "adapter_standard", "adapter_mean"]) {
+  for (const part of ["standard", "mean", ...adapters.map(([part]) => part)]) {
     Deno.test(`${name}: what is saved loads there, all of it, with the same logits and labels: ${part}`, async () => {
       const found = answer().ours[part];
       assert.deepEqual(found?.keys ?? [], []);
@@ -239,19 +255,21 @@ for (const name of Object.keys(configs)) {
     });
   }
 
-  for (const part of ["list", "regex", "all_linear", "rank_stabilised", "dropout", "one_label"]) {
+  for (const part of ["list", "regex", "all_linear", "rank_stabilised", "dropout", "one_label", "use_dora", "ia3"]) {
     Deno.test(`${name}: an adapter that PEFT saved loads here: ${part}`, async () => {
       await assertSame(at("theirs", part), answer().theirs[part]);
     });
   }
 
-  Deno.test(`${name}: PEFT's adapter of all linear maps, loaded and saved, has the same tensors to the bit`, async () => {
-    using classifier = await loadClassifier(at("theirs", "all_linear"));
-    saveAdapter(classifier, at("all_linear_again"));
-    assert.deepEqual(contents(at("all_linear_again")), contents(at("theirs", "all_linear")));
-  });
+  for (const part of ["all_linear", "ia3"]) {
+    Deno.test(`${name}: PEFT's adapter, loaded and saved, has the same tensors to the bit: ${part}`, async () => {
+      using classifier = await loadClassifier(at("theirs", part));
+      saveAdapter(classifier, at(`${part}_again`));
+      assert.deepEqual(contents(at(`${part}_again`)), contents(at("theirs", part)));
+    });
+  }
 
-  for (const part of ["use_dora", "bias", "rank_pattern", "alpha_pattern", "lora_bias"]) {
+  for (const part of ["bias", "rank_pattern", "alpha_pattern", "lora_bias"]) {
     Deno.test(`${name}: an adapter that is computed in another way is refused by what makes it so: ${part}`, async () => {
       const message = new RegExp(`${part} is .*, it has to be`);
       await assert.rejects(loadClassifier(at("theirs", part)), { name: "CheckpointError", message });

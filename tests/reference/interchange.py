@@ -12,10 +12,11 @@ from pathlib import Path
 
 import torch
 import transformers
-from peft import AutoPeftModelForSequenceClassification, LoraConfig, PeftModel, get_peft_model
+from peft import AutoPeftModelForSequenceClassification, IA3Config, LoraConfig, PeftModel, get_peft_model
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 PROJECTIONS = {"opt": "q_proj v_proj", "distilbert": "q_lin v_lin"}
+FEED_FORWARD = {"opt": "fc2", "distilbert": "lin2"}
 
 
 def collate(model, sequences: list[dict]) -> dict:
@@ -83,8 +84,9 @@ def load_ours(place: Path, sequences: list[dict], texts: list[str]) -> dict:
 
     folder = place / "adapter_standard"
     config = AutoConfig.from_pretrained(folder)
-    model, keys = adapted(load(place / "base", config=config), folder)
-    found["adapter_standard"] = described(model, sequences, keys=keys)
+    for name in ("adapter_standard", "adapter_dora", "adapter_ia3"):
+        model, keys = adapted(load(place / "base", config=config), place / name)
+        found[name] = described(model, sequences, keys=keys)
     names = {"num_labels": config.num_labels, "id2label": config.id2label, "label2id": config.label2id}
     model = AutoPeftModelForSequenceClassification.from_pretrained(folder, ignore_mismatched_sizes=True, **names)
     found["auto_adapter"] = described(model, sequences)
@@ -158,6 +160,9 @@ def save_theirs(place: Path, sequences: list[dict]) -> dict:
     for name, changes in variants.items():
         fresh = load(base, num_labels=1 if name == "one_label" else 3, ignore_mismatched_sizes=True)
         save(name, get_peft_model(fresh, LoraConfig(**lora | changes)))
+    inner = [FEED_FORWARD.get(place.name, "output.dense")]
+    ia3 = IA3Config(task_type="SEQ_CLS", target_modules=[*targets, *inner], feedforward_modules=inner)
+    save("ia3", get_peft_model(load(base, num_labels=3, ignore_mismatched_sizes=True), ia3))
     return found
 
 

@@ -31,6 +31,7 @@ export const samples: {
   tokenCache: [["--no-token-cache"], false],
   method: [["--method", "selective+lora"], "selective+lora"],
   k: [["--k", "0.25"], 0.25],
+  positions: [["--positions", "attention"], "attention"],
   loraR: [["--lora-r", "4"], 4],
   loraAlpha: [["--lora-alpha", "0.5"], 0.5],
   loraTargets: [["--lora-targets", "query, output.dense"], ["query", "output.dense"]],

@@ -23,6 +23,7 @@ import {
   wholeNumber,
 } from "../../options/values.ts";
 import { activationModes, precisions } from "../../selective/gradients.ts";
+import { positionPolicies } from "../../selective/policies.ts";
 import { kOption } from "../../selective/positions.ts";
 import type { Device } from "../../torch/mod.ts";
 import { clippings } from "../clip.ts";
@@ -75,8 +76,10 @@ const method = {
     `what is trained: words of ${methodWords.join(", ")}, joined by +`,
   ).default("selective"),
   k: kOption,
+  positions: oneOf(positionPolicies, "policy").describe(
+    "which positions: random, first, fixed for each text, by attention, by gradient, by importance (default: random)",
+  ),
   ...methodDeclarations,
-  freezeEmbeddings: trueOrFalse().describe("do not train the embeddings").default(false),
 };
 
 const step = {

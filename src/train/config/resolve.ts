@@ -4,6 +4,7 @@ import { OptionError } from "../../errors.ts";
 import { checkMethod } from "../../methods/apply.ts";
 import type { Method } from "../../methods/contract.ts";
 import { checkGiven } from "../../options/check.ts";
+import type { PositionPolicy } from "../../selective/policies.ts";
 import type { SelectionSize } from "../../selective/positions.ts";
 import { glueSettings } from "../glue_data.ts";
 import { checkTrainOptions } from "../train_options.ts";
@@ -31,7 +32,7 @@ export function resolve(options: LooseTrainConfig): Resolved {
     ...given(Object.assign({}, ...method.weights.map(({ defaults }) => defaults))),
     ...said,
     columns: { ...defaults.columns, ...said.columns },
-    ...{ method: method.name, k: selectionSize(method, said.k) },
+    ...{ method: method.name, k: selectionSize(method, said.k), ...policyOf(method, said.positions) },
     ...glueSettings(said),
   };
   checkTrainOptions(settings);
@@ -44,6 +45,18 @@ export function selectionSize({ name, isSelective }: Method, k: SelectionSize | 
   if (k === undefined || k === "all") return "all";
   throw new OptionError(
     `k is ${k}, but the method ${name} has no k: every position carries gradients, unless it is selective`,
+  );
+}
+
+// Which positions are selected. Throws OptionError for a policy where none are.
+function policyOf(
+  { name, isSelective }: Method,
+  positions: PositionPolicy | undefined,
+): Pick<TrainConfig, "positions"> {
+  if (isSelective) return { positions: positions ?? "random" };
+  if (positions === undefined) return {};
+  throw new OptionError(
+    `positions is ${positions}, but the method ${name} selects none: every position carries gradients, unless it is selective`,
   );
 }
 
