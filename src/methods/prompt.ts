@@ -47,7 +47,8 @@ const defaults = { promptLength: 20, promptInit: "random" } as const;
  * model predicts nothing at them.
  *
  * In selective fine-tuning they are always selected, beside the k positions of the text: a position that is not selected
- * has no gradient, so that its row would not train.
+ * has no gradient, so that its row would not train. In the mean that a head reads the k positions then count for all of
+ * the text's, as they do at the end of training.
  */
 export const prompt = {
   name: "prompt",

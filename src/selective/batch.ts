@@ -104,9 +104,7 @@ function pack(texts: readonly Sequence[], isMasked: boolean, options: PackOption
     order.flatMap((sequence, index) => (parts[index]?.[part] ?? []).map((position) => ({ sequence, position })));
   const [selected, rest] = [places("selected"), places("rest")];
   const pooled = readPositions(sequences, chosen, pooling, preceding.tokenIds.length);
-  const weights = options.weights?.map((own, index) =>
-    withWeights(own, lengthOf(texts, index), preceding.tokenIds.length)
-  );
+  const weights = withTokenWeights(texts, preceding.tokenIds.length, options);
   return {
     size: sequences.length,
     layout: layOut(parts, { rowsPerBlock, isCausal, precedingKeys: preceding.keys, device, dtype }),
@@ -132,10 +130,19 @@ function withPositions(positions: readonly number[], tokens: number): readonly n
   return [...Array(tokens).keys(), ...positions.map((position) => position + tokens)];
 }
 
-// Weights of a text's positions after those of the tokens, each of which counts as any position of the whole.
-function withWeights(weights: readonly number[], length: number, tokens: number): readonly number[] {
-  const each = 1 / (length + tokens);
-  return [...Array<number>(tokens).fill(each), ...weights.map((weight) => weight * length * each)];
+// What positions count in a mean, where tokens are always in it: those of the text have its share of the sequence.
+function withTokenWeights(
+  texts: readonly Sequence[],
+  tokens: number,
+  { selected, weights }: PackOptions,
+): PackOptions["weights"] {
+  if (tokens === 0) return weights;
+  return texts.map(({ inputIds: { length } }, sequence) => {
+    const positions = selected[sequence] ?? [];
+    const own = weights?.[sequence] ?? positions.map(() => 1 / positions.length);
+    const share = 1 / (tokens + length);
+    return [...new Array<number>(tokens).fill(share), ...own.map((weight) => weight * length * share)];
+  });
 }
 
 function checkSelections(

@@ -59,9 +59,10 @@ export function tailBytes({ size, inner, elementBytes, copyBytes }: Shape): numb
 
 // A block's rest: its keys and values, alone and in heads with those of the selected rows, then attention or the tail.
 function restWorkspace(shape: Shape, hasOutput: boolean): number {
-  const { size, heads, longest, blockRows, selected, rest, elementBytes, copyBytes, hasDropout } = shape;
+  const { size, heads, longest, blockRows, blockPrefix, selected, rest, elementBytes, copyBytes, hasDropout } = shape;
+  const joined = blockPrefix + blockRows;
   const rows = blockRows * rest / (selected + rest);
-  const keys = 2 * size * (elementBytes * (blockRows + rows) + copyBytes * blockRows);
+  const keys = 2 * size * (elementBytes * (joined + rows) + copyBytes * joined);
   const scores = hasDropout ? 2 * heads * longest * (copyBytes || elementBytes) : 0;
   const attention = size * (2 * elementBytes + Math.max(5 * elementBytes, 4 * copyBytes)) + scores;
   return keys + (hasOutput ? rows * Math.max(attention, 2 * elementBytes * size + tailBytes(shape)) : 0);
@@ -98,10 +99,11 @@ function graphBytes({ size, inner, atEnds, selected, elementBytes, hasDropout }:
 
 /** Attention backward, when the graph of what follows is free: the layer's input, queries, keys, values and gradients. */
 export function attentionBackwardBytes(shape: Shape, { activations }: ActivationPlan): number {
-  const { size, heads, longest, blockRows, selected, rest, elementBytes, copyBytes, hasDropout } = shape;
+  const { size, heads, longest, blockRows, blockPrefix, selected, rest, elementBytes, copyBytes, hasDropout } = shape;
+  const joined = blockPrefix + blockRows;
   const queries = blockRows * selected / (selected + rest);
   const scores = queries * (hasDropout ? 3.25 : 3) * heads * longest * (copyBytes || elementBytes);
-  const keys = 2 * size * (elementBytes * (2 * blockRows - queries) + copyBytes * blockRows);
+  const keys = 2 * size * (elementBytes * (joined + blockRows - queries) + copyBytes * joined);
   const input = elementBytes * size * (selected + rest * (activations === "store" ? 2 : 1));
   return input + Math.max(elementBytes * selected * 8 * size + keys + scores, elementBytes * selected * 11 * size);
 }

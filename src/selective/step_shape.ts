@@ -1,6 +1,7 @@
 // The sizes of a training step that its bytes and multiplications follow from.
 
 import type { Backbone, SequenceClassifier, TransformerLayer } from "../models/contract.ts";
+import { precedingOf } from "../models/preceding.ts";
 import { type Module, trainedParameters } from "../nn/module.ts";
 import { hasBfloat16Arithmetic } from "../torch/mod.ts";
 import { defaultRowsPerBlock } from "./batch.ts";
@@ -36,10 +37,13 @@ export interface Shape {
   readonly isCausal: boolean;
   readonly selected: number;
   readonly rest: number;
+  /** The most keys that a query sees: those of the longest sequence, and those before it. */
   readonly longest: number;
   /** The tokens that a language model chooses from at each selected position; 0 in other models. */
   readonly vocabulary: number;
   readonly blockRows: number;
+  /** Keys that a block has beyond its rows. */
+  readonly blockPrefix: number;
   readonly weightBytes: number;
   readonly elementBytes: number;
   /** Of an element's copy in the type that is multiplied; 0 where that is its own. */
@@ -49,8 +53,12 @@ export interface Shape {
 /** The sizes of a step of this model. */
 export function shapeOf(model: SequenceClassifier, { lengths, k, precision }: PlannedStep): Shape {
   const { backbone } = model;
-  const rows = sum(lengths);
-  const selected = sum(lengths.map((length) => selectionCount(length, k)));
+  const { keys, tokenIds } = precedingOf(backbone);
+  const tokens = tokenIds.length * lengths.length;
+  const rows = sum(lengths) + tokens;
+  const selected = sum(lengths.map((length) => selectionCount(length, k))) + tokens;
+  const longest = Math.max(...lengths) + tokenIds.length;
+  const blockRows = Math.min(rows, Math.max(defaultRowsPerBlock(backbone.device), longest));
   const weightBytes = backbone.dtype === "float64" ? 8 : 4;
   const isNarrow = precision === "bf16";
   return {
@@ -65,9 +73,10 @@ export function shapeOf(model: SequenceClassifier, { lengths, k, precision }: Pl
     isCausal: backbone.isCausal,
     selected,
     rest: rows - selected,
-    longest: Math.max(...lengths),
+    longest: longest + keys,
     vocabulary: model.pooling === "each" ? model.numLabels : 0,
-    blockRows: Math.min(rows, Math.max(defaultRowsPerBlock(backbone.device), ...lengths)),
+    blockRows,
+    blockPrefix: keys * blockRows * lengths.length / rows,
     weightBytes,
     elementBytes: isNarrow ? 2 : weightBytes,
     copyBytes: isNarrow && !hasBfloat16Arithmetic(backbone.device) ? 4 : 0,

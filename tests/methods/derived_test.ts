@@ -22,6 +22,7 @@ import {
   train,
   type TrainOptions,
 } from "../../mod.ts";
+import type { Adaptation } from "../../src/models/adaptation.ts";
 import { derivedOf, refreshDerived } from "../../src/models/derivations.ts";
 import { derivedBytes } from "../../src/selective/derived_bytes.ts";
 import { estimatePeak } from "../../src/selective/peak_estimate.ts";
@@ -72,6 +73,11 @@ function logitsOf(classifier: Classifier): readonly number[] {
   return compute(classifier, examples, labels, null).logits;
 }
 
+function adaptationOf({ adaptation }: Classifier): Adaptation {
+  assert.ok(adaptation);
+  return adaptation;
+}
+
 for (const [name, make] of Object.entries(models)) {
   for (const [method, options] of methods) {
     Deno.test(`${method} on ${name}: what trains changes, all else stays to the bit, and taken out the base has its bits`, async () => {
@@ -98,7 +104,7 @@ for (const [name, make] of Object.entries(models)) {
         for (const parameter of [...tensors, ...namedParameters(classifier.model).values()]) {
           assert.equal(parameter.grad, null);
         }
-        for (const { detach } of classifier.adaptation?.insertions ?? []) detach();
+        for (const { detach } of adaptationOf(classifier).insertions) detach();
         const detached = weights(classifier);
         for (const key of derived) assert.deepEqual(detached.get(key), before.get(key), key);
       });
@@ -166,14 +172,14 @@ for (const [method, options] of methods) {
         }
         const trained = weights(classifier);
         using merged = mergeAdapter(classifier, { keepsWeights: true });
-        assert.equal(classifier.adaptation, null);
+        assert.ok(!classifier.adaptation);
         assert.deepEqual(weights(classifier), trained);
         saveClassifier(classifier, whole);
         using ordinary = await loadClassifier(whole);
         assert.deepEqual(logitsOf(ordinary), logits);
         merged.unmerge();
         assert.deepEqual(weights(classifier), trained);
-        for (const { detach } of classifier.adaptation?.insertions ?? []) detach();
+        for (const { detach } of adaptationOf(classifier).insertions) detach();
         const detached = weights(classifier);
         for (const key of derived) assert.deepEqual(detached.get(key), before.get(key), key);
       });

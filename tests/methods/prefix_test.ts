@@ -24,6 +24,7 @@ import {
   toNumbers,
 } from "../../mod.ts";
 import { longestText } from "../../src/models/preceding.ts";
+import { attentionScores, gradientScores } from "../../src/selective/position_scores.ts";
 import { temporaryFolder } from "../native/fakes.ts";
 import { distance, norm } from "../support/numbers.ts";
 import { randomBert, randomSequences } from "../support/random_bert.ts";
@@ -124,6 +125,43 @@ Deno.test("a sequence's logits do not depend on its neighbours, and all position
   const [longest] = randomSequences([249]);
   assert.ok(longest);
   scope(() => noGrad(() => forward(classifier.model, pack(classifier, [longest], null), null)));
+});
+
+Deno.test("a prompt of words is those words before the text: logits, and the scores of positions", async () => {
+  await assertNothingLeft(() => {
+    using classifier = randomBert({ dtype: "float64" });
+    using plain = randomBert({ dtype: "float64" });
+    applyMethod(classifier, "prompt", { promptLength: 3 });
+    const { weight, virtual } = classifier.model.backbone.words;
+    noGrad(() => scope(() => virtual && void ops.copy_(virtual, ops.narrow(weight, 0, 5, 3))));
+    const longer = sequences.map(({ inputIds, tokenTypeIds }) => ({
+      inputIds: [5, 6, 7, ...Array.from(inputIds)],
+      tokenTypeIds: [0, 0, 0, ...Array.from(tokenTypeIds)],
+    }));
+    const scoresOf = ({ model, target }: Classifier, of: typeof sequences, from: number): number[] =>
+      [
+        attentionScores(model, of),
+        gradientScores(model, of, (logits) => lossOf(logits, labels, target)),
+      ].flat().flatMap((scores) => scores.slice(from));
+    assertClose(
+      compute(classifier, sequences, labels, null).logits,
+      compute(plain, longer, labels, null).logits,
+      1e-12,
+    );
+    assertClose(scoresOf(classifier, sequences, 0), scoresOf(plain, longer, 3), 1e-12);
+  });
+});
+
+Deno.test("the attention that positions get is less where they share it with a prefix", () => {
+  for (const create of [randomBert, randomOpt]) {
+    using classifier = create({ dtype: "float64" });
+    applyMethod(classifier, "prefix", { prefixLength: 4 });
+    const totals = attentionScores(classifier.model, sequences).map((each) =>
+      each.reduce((sum, each) => sum + each, 0)
+    );
+    // Of every query in two layers it is 1 altogether.
+    totals.forEach((total, index) => assert.ok(total < 2 * (lengths[index] ?? 0) - 1e-3 && total > 0));
+  }
 });
 
 Deno.test("first values: normal, uniform up to 1 / sqrt(inFeatures), or words of the vocabulary; the seed decides", () => {

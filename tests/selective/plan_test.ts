@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import {
+  applyMethod,
   type Classifier,
   memory,
   ops,
@@ -64,6 +65,11 @@ const models: Readonly<Record<string, () => Classifier>> = {
   "with three layers frozen": () => {
     const classifier = randomBert(sizes);
     freeze(classifier, 3);
+    return classifier;
+  },
+  "with a prefix and a prompt": () => {
+    const classifier = randomBert(sizes);
+    applyMethod(classifier, "prefix+prompt", { promptLength: 10 });
     return classifier;
   },
   "with a narrow feed-forward": () => randomBert({ ...sizes, intermediateSize: 128, numHiddenLayers: 4 }),
