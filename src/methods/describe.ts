@@ -19,7 +19,10 @@ export interface MethodDescription {
   readonly trainableParameters: number | null;
   /** Their part of the backbone's own. */
   readonly share: number | null;
-  /** Bytes of what is saved after training, the head and its file's header left out. */
+  /**
+   * Bytes of what is saved after training, the head and its file's header left out; null where what is saved is of fewer
+   * bytes than what trains.
+   */
   readonly savedBytes: number | null;
 }
 
@@ -55,11 +58,12 @@ export function describeMethods(make: (device: Device) => Classifier, options: M
     applyMethod(classifier, method.name, pick(options, method.options));
     const headTensors = new Set(namedParameters(classifier.model.head).values());
     const trained = [...classifier.trained.values()].filter((tensor) => !headTensors.has(tensor));
+    const isCompact = classifier.adaptation?.insertions.some(({ compactForm }) => compactForm) ?? false;
     const saved = method.saves === "model" ? [...namedParameters(classifier.model.backbone).values()] : trained;
     return {
       ...{ name: method.name, summary: method.summary, options: describeOptions(method.options) },
       ...{ trainableParameters: count(trained), share: count(trained) / size },
-      savedBytes: saved.reduce((sum, { byteLength }) => sum + byteLength, 0),
+      savedBytes: isCompact ? null : saved.reduce((sum, { byteLength }) => sum + byteLength, 0),
     };
   });
   return { backboneParameters: size, headParameters: head ?? 0, methods: [...others, ...ofWeights] };

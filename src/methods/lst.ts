@@ -40,7 +40,7 @@ export const lst = {
       "LST's network is r times narrower than the model (default: 8)",
     ),
     lstLayers: wholeNumber({ least: 1 }).describe("layers that LST's network has (default: as many as the model)"),
-    lstInit: oneOf(lstInits, "from").describe("what LST's layers begin from (default: pruning)"),
+    lstInit: oneOf(lstInits, "way").describe("what LST's layers begin from (default: pruning)"),
   },
   defaults,
   saves: "adapter",
@@ -51,7 +51,9 @@ export const lst = {
     requireWidth(backbone, lstReduction);
     const ladder = new Ladder(backbone, lstReduction, places);
     ladder.initialize(random);
-    if (lstInit === "random") initializeParameters({ children: ladder.layersByIndex }, random, standardDeviation);
+    // An outline of a model has no weights to prune.
+    const isRandom = lstInit === "random" || backbone.device === "meta";
+    if (isRandom) initializeParameters({ children: ladder.layersByIndex }, random, standardDeviation);
     else prune(backbone, ladder, lstReduction);
     return [placeBeside(backbone, ladder)];
   },

@@ -2,8 +2,7 @@
 
 import { OptionError } from "../errors.ts";
 import type { Pooling, SequenceClassifier } from "../models/contract.ts";
-import { SeededRandom } from "../data/prng.ts";
-import type { Generator } from "../torch/mod.ts";
+import { empty, Generator, scope, toNumbers, uniform_ } from "../torch/mod.ts";
 import type { Sequence } from "./batch.ts";
 import { anchorOf, selectionCount, type SelectionSize, selectPositions } from "./positions.ts";
 import { drawWithProbabilities, inclusionProbabilities } from "./inclusion.ts";
@@ -92,8 +91,8 @@ function scoresOf(policy: PositionPolicy, choice: Choice): readonly ArrayLike<nu
 function fixedScores({ inputIds }: Sequence, seed: number): number[] {
   let hash = 2166136261;
   for (const id of Array.from(inputIds)) hash = Math.imul(hash ^ id, 16777619) >>> 0;
-  const random = new SeededRandom((seed % 2 ** 20) * 2 ** 32 + hash);
-  return Array.from(inputIds, () => random.nextUint32());
+  using random = new Generator(BigInt(seed % 2 ** 20) * 2n ** 32n + BigInt(hash));
+  return scope(() => toNumbers(uniform_(empty([inputIds.length]), 0, 1, { generator: random })));
 }
 
 function best(length: number, k: SelectionSize, pooling: Pooling, scores: ArrayLike<number>): number[] {

@@ -21,6 +21,7 @@ const layer = 4 * (width + 1) * width + 2 * width * inner + inner + width + 4 * 
 const counts: Readonly<Record<string, number>> = {
   full: embeddings + layers * layer,
   lora: layers * 2 * 8 * (width + width),
+  // With the embeddings' norm, whose bias is one too.
   bitfit: layers * (4 * width + inner + width + 2 * width) + width,
   ia3: layers * (width + width + inner),
 };
