@@ -25,13 +25,13 @@ export interface AdapterOptions {
   /**
    * Where adapters are, and what trains beside them and the head. Default `houlsby`.
    *
-   * - `houlsby` (Houlsby et al. 2019, figure 2): after attention's output map and after the feed-forward, after dropout
-   *   and before the residual x is added: h + up(f(down(h))). The norms of the layers that have adapters train too; that
-   *   of the embeddings and one after the last layer stay, so that backward need not reach them.
-   * - `pfeiffer` (MAD-X, Pfeiffer et al. 2020, equation 1): after the feed-forward alone. The adapter reads what the
-   *   layer's last norm gives without it, and is added to what the feed-forward gave; the same norm follows the sum as
-   *   before: LayerNorm(h + up(f(down(LayerNorm(h + x)))) + x). In a layer whose norms come first no norm follows, and the
-   *   adapter reads h + x. Norms stay as they are: there adapters alone train.
+   * - `houlsby` (Houlsby et al. 2019, figure 2): where attention and where the feed-forward end, after dropout and before
+   *   the residual x is added: h + up(f(down(h))). The norms of the layers that have adapters train too; that of the
+   *   embeddings and one after the last layer stay as they are.
+   * - `pfeiffer` (MAD-X, Pfeiffer et al. 2020, equation 1): where the feed-forward ends alone. The adapter reads what the
+   *   layer's last norm gives without it, and is added to what the feed-forward gave; the same norm follows:
+   *   LayerNorm(h + up(f(down(LayerNorm(h + x)))) + x). In a layer whose norms come first no norm follows, and the
+   *   adapter reads h + x. Norms stay as they are.
    */
   readonly adapterPlacement?: typeof adapterPlacements[number] | undefined;
   /** f: `gelu`, as Houlsby et al. have it, or `relu`, as Pfeiffer et al. Default `gelu`. */
@@ -76,9 +76,9 @@ export const adapters = {
     const isAfterBoth = adapterPlacement === "houlsby";
     const make = (): Bottleneck =>
       new Bottleneck({
-        down: map([hiddenSize, adapterSize], { device, dtype }, random),
+        down: initialMap([hiddenSize, adapterSize], { device, dtype }, random),
         activation: activation(adapterActivation),
-        up: map([adapterSize, hiddenSize], { device, dtype }, random),
+        up: initialMap([adapterSize, hiddenSize], { device, dtype }, random),
         readsNormalised: !isAfterBoth,
       });
     return layers.filter((layer) => above.has(layer)).flatMap((layer) => {
@@ -99,7 +99,7 @@ function endsOf({ ends }: TransformerLayer, isAfterBoth: boolean): TransformerLa
   return isAfterBoth ? [ends.attention, ends.feedForward] : [ends.feedForward];
 }
 
-function map(
+function initialMap(
   [inFeatures, outFeatures]: readonly [number, number],
   options: ParameterOptions,
   random: Generator,

@@ -30,8 +30,8 @@ export interface BottleneckParts {
 }
 
 /**
- * h becomes h + up(f(down(h))) before the residual x is added and LayerNorm follows (Houlsby et al. 2019, section 2.1), or
- * h + up(f(down(LayerNorm(h + x)))) (Pfeiffer et al. 2020, equation 1). Where no norm follows it is h + x that is read.
+ * h becomes h + up(f(down(h))) before the residual x is added and LayerNorm follows (Houlsby et al. 2019, section 2.1),
+ * or h + up(f(down(LayerNorm(h + x)))) (Pfeiffer et al. 2020, equation 1). Where no norm follows, that reads h + x.
  */
 export class Bottleneck implements EndAdapter {
   readonly children: Readonly<Record<string, Module>>;

@@ -14,7 +14,7 @@ import { KroneckerMap } from "./kronecker_map.ts";
 export interface CompacterOptions {
   /** The width of the bottleneck, a multiple of n. Default 24, the paper's for hidden states of 768. */
   readonly compacterSize?: number | undefined;
-  /** n: each map is a sum of n products, whose first factors are n by n. It divides the hidden states' width. Default 4. */
+  /** n: each map is a sum of n products whose first factors are n by n. It divides the hidden states' width. Default 4. */
   readonly compacterN?: number | undefined;
   /** The rank of the products' second factors. Default 1. */
   readonly compacterRank?: number | undefined;
@@ -22,10 +22,8 @@ export interface CompacterOptions {
 
 const declarations = {
   compacterSize: wholeNumber({ least: 1 }, "width").describe("width of Compacter's bottleneck (default: 24)"),
-  compacterN: wholeNumber({ least: 1 }).describe(
-    "Kronecker products that a map of Compacter's is the sum of (default: 4)",
-  ),
-  compacterRank: wholeNumber({ least: 1 }, "rank").describe("rank of their second factors (default: 1)"),
+  compacterN: wholeNumber({ least: 1 }).describe("Compacter's maps are sums of so many products (default: 4)"),
+  compacterRank: wholeNumber({ least: 1 }, "rank").describe("of the second factors of those products (default: 1)"),
 };
 
 const defaults = { compacterSize: 24, compacterN: 4, compacterRank: 1 } as const;
@@ -34,8 +32,8 @@ const defaults = { compacterSize: 24, compacterN: 4, compacterRank: 1 } as const
 const initialDeviation = 1e-4;
 
 /**
- * Bottlenecks where {@linkcode adapters} of Houlsby's placement are, with GELU and with the norms of their layers trained
- * too (Mahabadi et al. 2021, figure 2).
+ * Bottlenecks where {@linkcode adapters} of Houlsby's placement are, with GELU; the norms of their layers train too
+ * (Mahabadi et al. 2021, figure 2).
  */
 export const compacter = {
   name: "compacter",

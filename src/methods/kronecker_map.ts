@@ -27,8 +27,8 @@ export interface KroneckerShape {
 
 /**
  * x W^T + b with W the sum of the Kronecker products of A_i and B_i = s_i t_i^T for i from 1 to n (Mahabadi et al. 2021,
- * equations 3 and 5). The A_i, `[n, n]` each, are somebody else's, as other maps share them; s_i `[outFeatures / n, r]`,
- * t_i `[inFeatures / n, r]` and b are its own.
+ * section 3). The A_i, `[n, n]` each, are somebody else's, as other maps share them; s_i `[outFeatures / n, r]`, t_i
+ * `[inFeatures / n, r]` and b are its own.
  */
 export class KroneckerMap implements BottleneckMap {
   readonly parameters: Readonly<Record<"s" | "t" | "bias", Tensor>>;

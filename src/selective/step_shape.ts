@@ -66,7 +66,7 @@ export function shapeOf(model: SequenceClassifier, { lengths, k, precision }: Pl
     lowest: lowestTrained(backbone),
     size: backbone.hiddenSize,
     inner: backbone.intermediateSize,
-    atEnds: Math.max(...backbone.layers.map(keptAtEnds)),
+    atEnds: Math.max(0, ...backbone.layers.map(keptAtEnds)),
     hasGelu: backbone.activation.gelu !== undefined,
     heads: backbone.numAttentionHeads,
     hasDropout: backbone.attentionDropout.probability > 0,

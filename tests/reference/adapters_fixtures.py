@@ -1,6 +1,6 @@
 # Adapters and Compacter written out in PyTorch, on the tiny BERT and OPT: logits, gradients, and twenty steps.
 #
-# Houlsby et al. 2019, Pfeiffer et al. 2020 (MAD-X), Mahabadi et al. 2021; dropout, which comes before an adapter, is off.
+# Houlsby et al. 2019, Pfeiffer et al. 2020 (MAD-X), Mahabadi et al. 2021. Dropout, which comes before, is off.
 import shutil
 from functools import partial
 
@@ -16,6 +16,7 @@ from small_bert import DECAY, loss_of
 PLACE = FIXTURES / "adapters"
 LENGTHS, LABELS = [5, 11, 3, 8], [2, 0, 1, 1]
 STEPS, LEARNING_RATE = 20, 1e-3
+HEADS = ("bert.pooler", "classifier", "score")
 INITIAL = {"seed": 11, "deviation": 0.01, "count": 200}
 
 
@@ -66,7 +67,10 @@ def into_bert(model, index: int, make, is_pfeiffer: bool) -> None:
 def into_opt(model, index: int, make, is_pfeiffer: bool) -> None:
     """A pre-norm layer: what the feed-forward begins from goes into its norm, and no norm follows the sum."""
     layer, residual = model.model.decoder.layers[index], {}
-    ends = {"output_end": layer.fc2} if is_pfeiffer else {"attention_end": layer.self_attn.out_proj, "output_end": layer.fc2}
+    ends = {"output_end": layer.fc2} if is_pfeiffer else {
+        "attention_end": layer.self_attn.out_proj,
+        "output_end": layer.fc2,
+    }
     layer.final_layer_norm.register_forward_pre_hook(lambda part, inputs: residual.update(x=inputs[0]))
     for name, part in ends.items():
         layer.add_module(name, nn.ModuleDict({"adapter": make()}))
@@ -86,7 +90,7 @@ def adapted(base: str, placement: str = "houlsby", drop: int = 0, make=None, **s
     trained = {
         name: each
         for name, each in model.named_parameters()
-        if "adapter" in name or name.startswith(("bert.pooler", "classifier", "score")) or is_norm(name, placement, drop)
+        if name.startswith(HEADS) or "adapter" in name or is_norm(name, placement, drop)
     }
     trained |= {} if slow is None else {"compacter.A": slow}
     generator = torch.Generator().manual_seed(31)
@@ -177,16 +181,19 @@ def main() -> None:
     gelu, relu = nn.functional.gelu, nn.functional.relu
     pfeiffer = {"adapterSize": 5, "adapterPlacement": "pfeiffer", "adapterActivation": "relu"}
     drop = {"adapterSize": 4, "adapterDrop": 2}
+    on_bert, on_opt = {"base": "small_bert", "batch": bert}, {"base": "small_opt", "batch": opt}
     kronecker = {"compacterSize": 8, "compacterN": 4, "compacterRank": 2}
-    sizes = {"size": 8, "n": 4, "rank": 2}
+    houlsby_shape = {"make": bottleneck, "size": 6, "f": gelu}
+    pfeiffer_shape = {"make": bottleneck, "size": 5, "f": relu, "placement": "pfeiffer"}
+    compacter_shape = {"make": compacter, "size": 8, "n": 4, "rank": 2}
     cases = [
-        case("houlsby", "adapters", {"adapterSize": 6}, "small_bert", bert, make=bottleneck, size=6, f=gelu),
-        case("pfeiffer", "adapters", pfeiffer, "small_bert", bert, placement="pfeiffer", make=bottleneck, size=5, f=relu),
-        case("drop", "adapters", drop, "small_bert", bert, drop=2, make=bottleneck, size=4, f=gelu),
-        case("compacter", "compacter", kronecker, "small_bert", bert, make=compacter, **sizes),
-        case("opt_houlsby", "adapters", {"adapterSize": 6}, "small_opt", opt, make=bottleneck, size=6, f=gelu),
-        case("opt_pfeiffer", "adapters", pfeiffer, "small_opt", opt, placement="pfeiffer", make=bottleneck, size=5, f=relu),
-        case("opt_compacter", "compacter", kronecker, "small_opt", opt, make=compacter, **sizes),
+        case("houlsby", "adapters", {"adapterSize": 6}, **on_bert, **houlsby_shape),
+        case("pfeiffer", "adapters", pfeiffer, **on_bert, **pfeiffer_shape),
+        case("drop", "adapters", drop, **on_bert, make=bottleneck, size=4, f=gelu, drop=2),
+        case("compacter", "compacter", kronecker, **on_bert, **compacter_shape),
+        case("opt_houlsby", "adapters", {"adapterSize": 6}, **on_opt, **houlsby_shape),
+        case("opt_pfeiffer", "adapters", pfeiffer, **on_opt, **pfeiffer_shape),
+        case("opt_compacter", "compacter", kronecker, **on_opt, **compacter_shape),
     ]
     about = {"versions": versions(), "sequences": {"small_bert": bert, "small_opt": opt}, "labels": LABELS}
     settings = {"learningRate": LEARNING_RATE, "weightDecay": DECAY, "initial": initial()}
