@@ -40,7 +40,7 @@ export const lst = {
       "LST's network is r times narrower than the model (default: 8)",
     ),
     lstLayers: wholeNumber({ least: 1 }).describe("layers that LST's network has (default: as many as the model)"),
-    lstInit: oneOf(lstInits, "from").describe("what LST's layers begin from (default: pruning)"),
+    lstInit: oneOf(lstInits, "how").describe("what LST's layers begin from (default: pruning)"),
   },
   defaults,
   saves: "adapter",
