@@ -47,7 +47,7 @@ export const lst = {
   standsAlone: nothingElse,
   apply({ backbone }: OpenParts, options: LstOptions, random: Generator): readonly Insertion[] {
     const { lstReduction = defaults.lstReduction, lstInit } = options;
-    const places = evenPlaces("lstLayers", options.lstLayers, backbone);
+    const places = evenPlaces(options.lstLayers, backbone);
     requireWidth(backbone, lstReduction);
     const ladder = new Ladder(backbone, lstReduction, places);
     ladder.initialize(random);
@@ -144,9 +144,9 @@ function prune(backbone: Backbone, { stages }: Ladder, reduction: number): void 
 }
 
 // The backbone's layers beside which so many stand, the last one among them.
-function evenPlaces(option: string, count: number | undefined, { layers: { length } }: Backbone): number[] {
+function evenPlaces(count: number | undefined, { layers: { length } }: Backbone): number[] {
   if (count !== undefined && count > length) {
-    throw new OptionError(`${option} is ${count}, but this model has ${length} layers: it can be at most ${length}`);
+    throw new OptionError(`lstLayers is ${count}, but this model has ${length} layers: it can be at most ${length}`);
   }
   return Array.from(
     { length: count ?? length },
