@@ -48,8 +48,14 @@ function faultOfValue(path: readonly string[], schema: z.ZodType, value: unknown
   if (bare instanceof z.ZodObject && typeof value === "object" && value !== null && !Array.isArray(value)) {
     return faultOf(bare.shape, value, path);
   }
-  if (bare.safeParse(value).success) return undefined;
+  if (bare.safeParse(withOrdinaryKeys(value)).success) return undefined;
   return { path, message: `${path.join(".")} is ${shown(value)}, it has to be ${factsOf(bare).allowed}` };
+}
+
+// Of a key __proto__ the declarations see nothing: what it holds is asked under another name.
+function withOrdinaryKeys(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || !Object.hasOwn(value, "__proto__")) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key === "__proto__" ? `${key} ` : key, each]));
 }
 
 function unknown(path: readonly string[], names: readonly string[]): string {

@@ -68,6 +68,10 @@ function derivedKeys({ model, adaptation }: Classifier): Set<string> {
   return new Set([...namedParameters(model)].filter(([, tensor]) => derived.has(tensor)).map(([key]) => key));
 }
 
+function takeOut({ adaptation }: Classifier): void {
+  for (const { detach } of adaptation?.insertions ?? []) detach();
+}
+
 function logitsOf(classifier: Classifier): readonly number[] {
   return compute(classifier, examples, labels, null).logits;
 }
@@ -98,7 +102,7 @@ for (const [name, make] of Object.entries(models)) {
         for (const parameter of [...tensors, ...namedParameters(classifier.model).values()]) {
           assert.equal(parameter.grad, null);
         }
-        for (const { detach } of classifier.adaptation?.insertions ?? []) detach();
+        takeOut(classifier);
         const detached = weights(classifier);
         for (const key of derived) assert.deepEqual(detached.get(key), before.get(key), key);
       });
@@ -173,7 +177,7 @@ for (const [method, options] of methods) {
         assert.deepEqual(logitsOf(ordinary), logits);
         merged.unmerge();
         assert.deepEqual(weights(classifier), trained);
-        for (const { detach } of classifier.adaptation?.insertions ?? []) detach();
+        takeOut(classifier);
         const detached = weights(classifier);
         for (const key of derived) assert.deepEqual(detached.get(key), before.get(key), key);
       });

@@ -5,6 +5,7 @@ import { Ajv2020 } from "npm:ajv@8.20.0/dist/2020.js";
 import { configText, type FineTuneOptions, OptionError, type TrainConfig } from "../../../mod.ts";
 import { SeededRandom } from "../../../src/data/prng.ts";
 import { faultOf } from "../../../src/options/check.ts";
+import { methodDeclarations } from "../../../src/methods/registry.ts";
 import { nearestName } from "../../../src/options/nearest.ts";
 import { configSchemaText } from "../../../src/train/config/json_schema.ts";
 import { mergeConfigs } from "../../../src/train/config/layers.ts";
@@ -64,7 +65,10 @@ Deno.test("whatever options are given, their text read again gives the same text
   const seen = { written: 0, refused: 0 };
   for (let seed = 0; seed < 150; seed++) {
     const random = new SeededRandom(seed);
-    const some = Object.entries(samples).filter(() => random.below(6) === 0);
+    // Most without what belongs to one method alone: the other methods refuse it.
+    const ofMethods = seed % 4 === 0 ? [] : Object.keys(methodDeclarations);
+    const names = Object.entries(samples).filter(([name]) => !ofMethods.includes(name));
+    const some = names.filter(() => random.below(6) === 0);
     const config: TrainConfig = Object.fromEntries(some.map(([name, [, value]]) => [name, value]));
     try {
       const text = configText(config);
