@@ -88,8 +88,10 @@ export type { Method, OpenParts, WeightMethod } from "./src/methods/contract.ts"
 export type { FreezeOptions } from "./src/methods/freeze.ts";
 export { type ClassifierOptions, loadClassifier } from "./src/methods/load.ts";
 export type { BitfitOptions } from "./src/methods/bitfit.ts";
+export type { DiffOptions } from "./src/methods/diff.ts";
 export type { LoraOptions } from "./src/methods/lora.ts";
 export type { LstOptions } from "./src/methods/lst.ts";
+export type { MaskOptions } from "./src/methods/mask.ts";
 export { mergeAdapter, type MergedAdapter } from "./src/methods/merge.ts";
 export { describeMethods, type MethodDescription, type MethodTable } from "./src/methods/describe.ts";
 export { parseMethod } from "./src/methods/parse.ts";

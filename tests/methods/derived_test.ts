@@ -22,7 +22,6 @@ import {
   train,
   type TrainOptions,
 } from "../../mod.ts";
-import type { Adaptation } from "../../src/models/adaptation.ts";
 import { derivedOf, refreshDerived } from "../../src/models/derivations.ts";
 import { derivedBytes } from "../../src/selective/derived_bytes.ts";
 import { estimatePeak } from "../../src/selective/peak_estimate.ts";
@@ -69,13 +68,12 @@ function derivedKeys({ model, adaptation }: Classifier): Set<string> {
   return new Set([...namedParameters(model)].filter(([, tensor]) => derived.has(tensor)).map(([key]) => key));
 }
 
-function logitsOf(classifier: Classifier): readonly number[] {
-  return compute(classifier, examples, labels, null).logits;
+function takeOut({ adaptation }: Classifier): void {
+  for (const { detach } of adaptation?.insertions ?? []) detach();
 }
 
-function adaptationOf({ adaptation }: Classifier): Adaptation {
-  assert.ok(adaptation);
-  return adaptation;
+function logitsOf(classifier: Classifier): readonly number[] {
+  return compute(classifier, examples, labels, null).logits;
 }
 
 for (const [name, make] of Object.entries(models)) {
@@ -104,7 +102,7 @@ for (const [name, make] of Object.entries(models)) {
         for (const parameter of [...tensors, ...namedParameters(classifier.model).values()]) {
           assert.equal(parameter.grad, null);
         }
-        for (const { detach } of adaptationOf(classifier).insertions) detach();
+        takeOut(classifier);
         const detached = weights(classifier);
         for (const key of derived) assert.deepEqual(detached.get(key), before.get(key), key);
       });
@@ -179,7 +177,7 @@ for (const [method, options] of methods) {
         assert.deepEqual(logitsOf(ordinary), logits);
         merged.unmerge();
         assert.deepEqual(weights(classifier), trained);
-        for (const { detach } of adaptationOf(classifier).insertions) detach();
+        takeOut(classifier);
         const detached = weights(classifier);
         for (const key of derived) assert.deepEqual(detached.get(key), before.get(key), key);
       });
