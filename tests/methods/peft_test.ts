@@ -38,14 +38,14 @@ interface Fixture {
 const fixtures = new URL("../fixtures/peft/", import.meta.url).pathname;
 const weightsName = "adapter_model.safetensors";
 
-function casesOf(name: string, base: string) {
+type Case = Fixture["cases"][number] & Omit<Fixture, "cases"> & { readonly base: string };
+
+function casesOf(name: string, base: string): Case[] {
   const { cases, ...about } = readFixture<Fixture>(`peft/${name}.json`);
   return cases.map((each) => ({ ...each, ...about, base }));
 }
 
 const cases = [...casesOf("cases", smallBertFolder), ...casesOf("opt_cases", smallOptFolder)];
-
-type Case = typeof cases[number];
 
 /** PEFT's prefix of keys: where it put nothing into the model it is shorter. */
 const keyPrefix = /^base_model\.(model\.)?/;
