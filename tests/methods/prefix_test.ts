@@ -103,6 +103,30 @@ for (const [name, create] of Object.entries(models)) {
   });
 }
 
+const damages: readonly (readonly [string, Readonly<Record<string, unknown>>, string, RegExp])[] = [
+  ["prefix", { num_virtual_tokens: 4 }, "prefix", /prompt_embeddings is \[5,192\] and not \[4,192\]/],
+  ["prefix", { num_virtual_tokens: 1e9 }, "prefix", /and not \[1000000000,192\]/],
+  ["prefix", { num_virtual_tokens: 0 }, "prefix", /num_virtual_tokens is 0, it has to be a whole number above 0/],
+  ["prefix", { num_transformer_submodules: 2 }, "prefix", /num_transformer_submodules is 2/],
+  ["prompt", {}, "prefix", /prompt_embeddings is \[5,192\] and not \[5,32\]/],
+  ["prompt", {}, "lora_all", /unexpected|lacks prompt_embeddings/],
+];
+
+for (const [name, fields, weights, message] of damages) {
+  Deno.test(`refused, and nothing is left: ${name} ${JSON.stringify(fields)}, the weights of ${weights}`, async () => {
+    await assertNothingLeft(async () => {
+      using temporary = temporaryFolder();
+      const fixtures = new URL("../fixtures/peft/", import.meta.url).pathname;
+      const config = JSON.parse(Deno.readTextFileSync(`${fixtures}${name}/adapter_config.json`));
+      const changed = { ...config, base_model_name_or_path: smallBertFolder, ...fields };
+      Deno.writeTextFileSync(join(temporary.path, "adapter_config.json"), JSON.stringify(changed));
+      const file = "adapter_model.safetensors";
+      Deno.copyFileSync(`${fixtures}${weights}/${file}`, join(temporary.path, file));
+      await assert.rejects(loadClassifier(temporary.path), { name: "CheckpointError", message });
+    });
+  });
+}
+
 Deno.test("in bfloat16 their gradients are near those in float32", async () => {
   await assertNothingLeft(() => {
     using classifier = randomBert();
