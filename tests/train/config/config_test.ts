@@ -7,7 +7,6 @@ import { SeededRandom } from "../../../src/data/prng.ts";
 import { lora } from "../../../src/methods/lora.ts";
 import { weightDeclarations } from "../../../src/methods/registry.ts";
 import { faultOf } from "../../../src/options/check.ts";
-import { methodDeclarations } from "../../../src/methods/registry.ts";
 import { nearestName } from "../../../src/options/nearest.ts";
 import { configSchemaText } from "../../../src/train/config/json_schema.ts";
 import { mergeConfigs } from "../../../src/train/config/layers.ts";
