@@ -34,14 +34,14 @@ export function methodsCommand(): CommandUnknownOpts {
 }
 
 function methodLines(config: string, { backboneParameters, headParameters, methods }: MethodTable): string[] {
-  const rows = methods.map(({ name, trainableParameters, share, savedBytes, summary }) => [
-    ...[name, grouped(trainableParameters), share === null ? "" : percent(share)],
+  const rows = methods.map(({ name, trainableParameters, share, savedParameters, savedBytes, summary }) => [
+    ...[name, grouped(trainableParameters), share === null ? "" : percent(share), grouped(savedParameters)],
     ...[savedBytes === null ? "" : (savedBytes / 2 ** 20).toFixed(2), `  ${summary}`],
   ]);
   const width = Math.max(...rows.map((row) => row.at(-1)?.length ?? 0));
   const table = textTable(
-    ["method", "trained", "share", "saved MiB", "  what it is".padEnd(width)],
-    rows.map((row) => row.map((cell, column) => column === 4 ? cell.padEnd(width) : cell)),
+    ["method", "trained", "share", "saved", "saved MiB", "  what it is".padEnd(width)],
+    rows.map((row) => row.map((cell, column) => column === 5 ? cell.padEnd(width) : cell)),
   );
   return [
     ...table.map((line) => line.trimEnd()),

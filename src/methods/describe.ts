@@ -5,6 +5,7 @@ import { namedParameters } from "../nn/module.ts";
 import type { Shape } from "../options/check.ts";
 import type { Device, Tensor } from "../torch/mod.ts";
 import { applyMethod } from "./apply.ts";
+import { compactForms, compactPart } from "./compact_form.ts";
 import { freezeDeclarations } from "./freeze.ts";
 import { type MethodOptions, weightMethods } from "./registry.ts";
 
@@ -20,9 +21,10 @@ export interface MethodDescription {
   /** Their part of the backbone's own. */
   readonly share: number | null;
   /**
-   * Bytes of what is saved after training, the head and its file's header left out; null where what is saved is of fewer
-   * bytes than what trains.
+   * Elements of what is saved after training, the head left out, and their bytes without the file's header. Of diff
+   * pruning those that change, with their places; of masks the weights that they are of, a bit for each.
    */
+  readonly savedParameters: number | null;
   readonly savedBytes: number | null;
 }
 
@@ -52,36 +54,62 @@ export function describeMethods(make: (device: Device) => Classifier, options: M
   const [backbone, head] = [plain.model.backbone, plain.model.head].map((part) =>
     count(namedParameters(part).values())
   );
-  const size = backbone ?? 0;
-  const ofWeights = weightMethods.map((method) => {
-    using classifier = make("meta");
-    applyMethod(classifier, method.name, pick(options, method.options));
-    const headTensors = new Set(namedParameters(classifier.model.head).values());
-    const trained = [...classifier.trained.values()].filter((tensor) => !headTensors.has(tensor));
-    const isCompact = classifier.adaptation?.insertions.some(({ compactForm }) => compactForm) ?? false;
-    const saved = method.saves === "model" ? [...namedParameters(classifier.model.backbone).values()] : trained;
-    return {
-      ...{ name: method.name, summary: method.summary, options: describeOptions(method.options) },
-      ...{ trainableParameters: count(trained), share: count(trained) / size },
-      savedBytes: isCompact ? null : saved.reduce((sum, { byteLength }) => sum + byteLength, 0),
-    };
-  });
-  return { backboneParameters: size, headParameters: head ?? 0, methods: [...others, ...ofWeights] };
+  const measure = (name: string, declarations: Shape): Measures =>
+    measureMethod(make, name, pick(options, declarations), backbone ?? 0);
+  const methods = [
+    { ...selective, ...unknown },
+    { ...freeze, ...(options.freezeLayers === undefined ? unknown : measure("freeze", freezeDeclarations)) },
+    ...weightMethods.map(({ name, summary, options: declarations }) => ({
+      ...{ name, summary, options: describeOptions(declarations) },
+      ...measure(name, declarations),
+    })),
+  ];
+  return { backboneParameters: backbone ?? 0, headParameters: head ?? 0, methods };
 }
 
-const unknown = { trainableParameters: null, share: null, savedBytes: null };
-
 // What joins with weight methods, and decides nothing of them.
-const others: readonly MethodDescription[] = [
-  {
-    ...{ name: "selective", summary: "k positions of each text carry gradients (Simoulin et al. 2023)", ...unknown },
-    options: { k: "positions of each text that carry gradients (default: 16)" },
-  },
-  {
-    ...{ name: "freeze", summary: "the embeddings and the lowest layers do not train (Lee et al. 2019)", ...unknown },
-    options: describeOptions(freezeDeclarations),
-  },
-];
+const selective = {
+  ...{ name: "selective", summary: "k positions of each text carry gradients (Simoulin et al. 2023)" },
+  options: { k: "positions of each text that carry gradients (default: 16)" },
+};
+const freeze = {
+  ...{ name: "freeze", summary: "the embeddings and the lowest layers do not train (Lee et al. 2019)" },
+  options: describeOptions(freezeDeclarations),
+};
+
+type Measures = Pick<MethodDescription, "trainableParameters" | "share" | "savedParameters" | "savedBytes">;
+
+const unknown: Measures = { trainableParameters: null, share: null, savedParameters: null, savedBytes: null };
+
+function measureMethod(
+  make: (device: Device) => Classifier,
+  name: string,
+  options: MethodOptions,
+  backboneParameters: number,
+): Measures {
+  using classifier = make("meta");
+  applyMethod(classifier, name, options);
+  const headTensors = new Set(namedParameters(classifier.model.head).values());
+  const trained = [...classifier.trained.values()].filter((tensor) => !headTensors.has(tensor));
+  const trainableParameters = count(trained);
+  return { trainableParameters, share: trainableParameters / backboneParameters, ...measureSaved(classifier, trained) };
+}
+
+function measureSaved(
+  { model, adaptation }: Classifier,
+  trained: readonly Tensor[],
+): Pick<Measures, "savedParameters" | "savedBytes"> {
+  const compact = adaptation ? compactForms(adaptation).map(({ extent }) => extent) : [];
+  const others = new Set(compactPart(adaptation).values());
+  const plain = adaptation
+    ? trained.filter((tensor) => !others.has(tensor))
+    : [...namedParameters(model.backbone).values()];
+  return {
+    savedParameters: compact.reduce((sum, { elements }) => sum + elements, count(plain)),
+    savedBytes: [...plain.map(({ byteLength }) => byteLength), ...compact.map(({ bytes }) => bytes)]
+      .reduce((sum, bytes) => sum + bytes, 0),
+  };
+}
 
 function count(tensors: Iterable<Tensor>): number {
   return [...tensors].reduce((sum, { size }) => sum + size, 0);

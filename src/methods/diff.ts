@@ -94,6 +94,11 @@ export class DiffPruning implements Derivation, CompactForm {
     return this.#vectors[0]?.isFixed ?? true;
   }
 
+  get extent(): CompactForm["extent"] {
+    const [elements, byteLength] = [this.#keptCount, this.derived.reduce((sum, each) => sum + each.byteLength, 0)];
+    return { elements, bytes: elements * (Int32Array.BYTES_PER_ELEMENT + byteLength / this.#size) };
+  }
+
   /** The values that detaching gives back. */
   get bases(): readonly Tensor[] {
     return this.#vectors.map(({ base }) => base);
@@ -152,6 +157,14 @@ export class DiffPruning implements Derivation, CompactForm {
     this.#each((vector) => vector.fold());
   }
 
+  get #size(): number {
+    return this.derived.reduce((sum, { size }) => sum + size, 0);
+  }
+
+  get #keptCount(): number {
+    return Math.max(1, Math.round(this.#options.diffSparsity * this.#size));
+  }
+
   #each(work: (vector: DiffVector) => void): void {
     noGrad(() => {
       for (const vector of this.#vectors) scope(() => work(vector));
@@ -162,8 +175,7 @@ export class DiffPruning implements Derivation, CompactForm {
   #keptMasks(): Tensor[] {
     return scope(() => {
       const magnitudes = cat(this.#vectors.map((vector) => scope(() => abs(vector.difference()))));
-      const count = Math.max(1, Math.round(this.#options.diffSparsity * magnitudes.size));
-      const [, places] = topk(magnitudes, count, 0, true, false);
+      const [, places] = topk(magnitudes, this.#keptCount, 0, true, false);
       const mask = indexFill_(zerosLike(magnitudes), 0, places, 1);
       let end = 0;
       return this.#vectors.map(({ target: { size } }) => narrow(mask, 0, (end += size) - size, size));

@@ -47,8 +47,8 @@ interface MaskShape {
 }
 
 /**
- * W becomes W * m where m is 1 for a score of at least 0, else 0 (equation 2; its threshold is a number that could as well
- * be added to every score, so that it is 0 here). Backward takes m's gradient for the score's (equation 4).
+ * W becomes W * m where m is 1 for a score of at least 0, else 0 (Zhao et al. 2020, section 3; the paper's threshold is a
+ * number that could as well be added to every score, so that it is 0 here). Backward takes m's gradient for the score's.
  */
 export class Mask implements Derivation, CompactForm {
   readonly derived: readonly Tensor[];
@@ -80,6 +80,10 @@ export class Mask implements Derivation, CompactForm {
   initialize(random: Generator): void {
     const { sparsity, width } = this.#shape;
     noGrad(() => uniform_(this.#scores, -sparsity * width, (1 - sparsity) * width, { generator: random }).dispose());
+  }
+
+  get extent(): CompactForm["extent"] {
+    return { elements: this.#scores.size, bytes: this.#byteCount };
   }
 
   refresh(): void {

@@ -52,6 +52,8 @@ export interface Derivation {
 
 /** How an insertion's parameters are in a file of an adapter: fewer bytes, from which the model is the same. */
 export interface CompactForm {
+  /** Elements of the model that it speaks of, and its bytes. */
+  readonly extent: { readonly elements: number; readonly bytes: number };
   /** What is written, by names that the insertion's keys begin. */
   sources(): readonly SafetensorsSource[];
   /** Whether a tensor of a file is of this form. */

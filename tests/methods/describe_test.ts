@@ -24,6 +24,10 @@ const counts: Readonly<Record<string, number>> = {
   // With the embeddings' norm, whose bias is one too.
   bitfit: layers * (4 * width + inner + width + 2 * width) + width,
   ia3: layers * (width + width + inner),
+  // Two of size 64 in each layer, and its norms.
+  adapters: layers * (2 * (2 * 64 * width + 64 + width) + 4 * width),
+  prefix: layers * 2 * 20 * width,
+  prompt: 20 * width,
 };
 
 Deno.test("BERT-large: what each method trains is what its paper's formula gives, and its part of the model", () => {
@@ -38,15 +42,23 @@ Deno.test("BERT-large: what each method trains is what its paper's formula gives
       assert.equal(savedBytes, 4 * expected, name);
     }
     assert.equal(described.get("freeze")?.trainableParameters, null);
+    const masked = layers * (4 * width ** 2 + 2 * width * inner);
+    assert.equal(described.get("mask")?.trainableParameters, masked);
+    assert.equal(described.get("mask")?.savedBytes, masked / 8);
+    const changed = Math.round((counts["full"] ?? 0) * 0.005);
+    assert.equal(described.get("diff")?.savedParameters, changed);
+    assert.equal(described.get("diff")?.savedBytes, changed * 8);
   });
 });
 
 Deno.test("options count where they belong, and every option of a method is told of", () => {
-  const options = { loraR: 16, loraTargets: ["query"], bitfitBiases: "query-intermediate" } as const;
+  const options = { freezeLayers: 20, loraR: 16, loraTargets: ["query"], bitfitBiases: "query-intermediate" } as const;
   const described = new Map(describe(undefined, options).map((each) => [each.name, each]));
   assert.equal(described.get("lora")?.trainableParameters, layers * 16 * 2 * width);
   assert.equal(described.get("bitfit")?.trainableParameters, layers * (width + inner));
   assert.equal(described.get("ia3")?.trainableParameters, counts["ia3"]);
+  assert.equal(described.get("freeze")?.trainableParameters, 4 * layer);
+  assert.equal(described.get("freeze")?.savedParameters, counts["full"]);
   for (const { options, name } of described.values()) {
     for (const text of Object.values(options)) assert.ok(text.length > 10, name);
   }
