@@ -11,7 +11,10 @@ import { print } from "./output.ts";
 import { showSetupProgress } from "./setup_progress.ts";
 import { textTable } from "./text_table.ts";
 
-const methodOptions = Object.keys(weightDeclarations) as (keyof typeof weightDeclarations)[];
+const methodOptions = [
+  ...(Object.keys(weightDeclarations) as (keyof typeof weightDeclarations)[]),
+  "freezeLayers",
+] as const;
 
 /** The command `methods`. */
 export function methodsCommand(): CommandUnknownOpts {
