@@ -1,4 +1,4 @@
-// How far each policy's gradient is from that of all positions, on batches of MRPC with MiniLM, and what a step costs.
+// How far each policy's gradient is from that of all positions, on batches of e-mails with MiniLM, and what a step costs.
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -6,21 +6,17 @@ import {
   type Classifier,
   type EncodedExample,
   encodeExamples,
-  initialize,
   loadClassifier,
   loadTokenizer,
   namedParameters,
   type PositionPolicy,
-  readTable,
   scope,
   threads,
 } from "../mod.ts";
-import { minilmFolder } from "../src/experiments/minilm.ts";
-import { cacheFolder } from "../src/native/cache.ts";
+import { prepareSpamDemo } from "../src/experiments/spam_demo.ts";
 import { positionPolicies } from "../src/selective/policies.ts";
 import { toDense, toTypedArray } from "../src/torch/mod.ts";
 import { planOf, Stepper } from "../src/train/step.ts";
-import { labelledExamples } from "../src/train/table_data.ts";
 import { markdownTable } from "./markdown.ts";
 import { count } from "./options.ts";
 import { describeOrigin, median, type Origin, writeResult } from "./results.ts";
@@ -48,6 +44,7 @@ export interface PoliciesResult extends Origin {
     readonly batches: number;
     readonly seeds: number;
     readonly threads: number;
+    readonly maxLength: number;
   };
   readonly policies: readonly PolicyResult[];
 }
@@ -153,37 +150,35 @@ async function loadWithoutDropout(folder: string): Promise<Classifier> {
     for (const { name } of Deno.readDirSync(folder)) {
       if (name !== "config.json") Deno.symlinkSync(join(Deno.realPathSync(folder), name), join(place, name));
     }
-    return await loadClassifier(place, { target: { labels: ["0", "1"] } });
+    return await loadClassifier(place, { target: { labels: ["ham", "spam"] }, pooling: "mean" });
   } finally {
     Deno.removeSync(place, { recursive: true });
   }
 }
 
-async function measure(
-  glue: string,
-  settings: Omit<PoliciesResult["settings"], "model" | "task">,
-): Promise<PoliciesResult> {
+async function measure(settings: Omit<PoliciesResult["settings"], "model" | "task">): Promise<PoliciesResult> {
   const { k, batchSize, batches: batchCount, seeds } = settings;
-  await initialize();
+  const { model, spam } = await prepareSpamDemo();
   threads(settings.threads);
-  const folder = await minilmFolder(cacheFolder("models"));
-  using classifier = await loadWithoutDropout(folder);
-  const columns = { text: "#1 String", textPair: "#2 String", label: "Quality" };
-  const rows = labelledExamples(await readTable(join(glue, "MRPC/train.tsv")), columns, classifier.target);
-  const examples = encodeExamples(rows.slice(0, batchSize * batchCount), await loadTokenizer(folder), 128);
+  using classifier = await loadWithoutDropout(model);
+  const mails = spam.train.slice(0, batchSize * batchCount);
+  const examples = encodeExamples(mails, await loadTokenizer(model), settings.maxLength);
   const batches = Array.from({ length: batchCount }, (_, at) => examples.slice(at * batchSize, (at + 1) * batchSize));
   const full = batches.map((batch) => measureGradient(classifier, batch, "all", "random", 0));
   const policies = positionPolicies.map((policy) => {
     console.error(policy);
     return measurePolicy(classifier, batches, full, { policy, k, seeds });
   });
-  return { ...await describeOrigin(), settings: { model: "MiniLM-L6", task: "MRPC", ...settings }, policies };
+  return {
+    ...await describeOrigin(),
+    settings: { model: "MiniLM-L6", task: "e-mails, ham or spam", ...settings },
+    policies,
+  };
 }
 
 if (import.meta.main) {
-  const { glue, json, ...values } = parseArgs({
+  const { json, ...values } = parseArgs({
     options: {
-      glue: { type: "string" },
       k: { type: "string", default: "16" },
       "batch-size": { type: "string", default: "16" },
       batches: { type: "string", default: "3" },
@@ -192,11 +187,10 @@ if (import.meta.main) {
       json: { type: "string" },
     },
   }).values;
-  if (glue === undefined) throw new Error("--glue DIR: the folder of GLUE's own files, with MRPC");
-  const result = await measure(glue, {
+  const result = await measure({
     ...{ k: count("k", values.k), batchSize: count("batch-size", values["batch-size"]) },
     ...{ batches: count("batches", values.batches), seeds: count("seeds", values.seeds) },
-    threads: count("threads", values.threads),
+    ...{ threads: count("threads", values.threads), maxLength: 128 },
   });
   console.log(policiesTable(result));
   if (json !== undefined) writeResult(json, result);

@@ -6,6 +6,7 @@ import type { GlueResult } from "./glue.ts";
 import type { GrowthResult } from "./growth.ts";
 import type { Lengths } from "./lengths.ts";
 import type { MethodsResult } from "./methods.ts";
+import type { ParametersResult } from "./parameters.ts";
 import type { ModelName } from "./model_sizes.ts";
 import type { PoliciesResult } from "./policies.ts";
 import type { SpamDemoResult } from "../src/experiments/spam_demo.ts";
@@ -146,6 +147,7 @@ export interface Results {
   readonly data_share: DataShareResult;
   readonly policies: PoliciesResult;
   readonly methods: MethodsResult;
+  readonly parameters: ParametersResult;
   readonly demo: SpamDemoResult;
 }
 

@@ -10,6 +10,7 @@ import { type GrowthResult, growthTable, paperTable } from "./growth.ts";
 import { loadTable } from "./load.ts";
 import { shown } from "./picture.ts";
 import { methodsTable } from "./methods.ts";
+import { parametersTable } from "./parameters.ts";
 import { policiesTable } from "./policies.ts";
 import { type Origin, readResult, type StepResult } from "./results.ts";
 import { stepTable } from "./step.ts";
@@ -32,6 +33,7 @@ const tables: Readonly<Record<string, () => string>> = {
   glue: () => describe(readResult("glue"), glueTable),
   data_share: () => describe(readResult("data_share"), dataShareTables),
   policies: () => describe(readResult("policies"), policiesTable),
+  parameters: () => describe(readResult("parameters"), parametersTable),
   methods: () => describe(readResult("methods"), methodsTable),
   memory: () => describe(readResult("step_bert_base"), memoryTable),
   demo: () => {

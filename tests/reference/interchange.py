@@ -161,7 +161,11 @@ def save_theirs(place: Path, sequences: list[dict]) -> dict:
         fresh = load(base, num_labels=1 if name == "one_label" else 3, ignore_mismatched_sizes=True)
         save(name, get_peft_model(fresh, LoraConfig(**lora | changes)))
     inner = [FEED_FORWARD.get(place.name, "output.dense")]
-    ia3 = IA3Config(task_type="SEQ_CLS", target_modules=[*targets, *inner], feedforward_modules=inner)
+    # PEFT would leave out BERT's pooler, which is a part of its head.
+    head = ["pooler"] if place.name == "bert" else None
+    ia3 = IA3Config(
+        task_type="SEQ_CLS", target_modules=[*targets, *inner], feedforward_modules=inner, modules_to_save=head
+    )
     save("ia3", get_peft_model(load(base, num_labels=3, ignore_mismatched_sizes=True), ia3))
     return found
 
