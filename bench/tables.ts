@@ -94,9 +94,11 @@ export function fillTables(text: string): string {
   );
 }
 
-/** Fills the tables in both files and formats them. */
+/** Fills the tables in the files and formats them. */
 export async function writeTables(): Promise<void> {
-  const files = ["../README.md", "README.md"].map((name) => new URL(name, import.meta.url).pathname);
+  const files = ["../README.md", "README.md", "../docs/methods.md"].map((name) =>
+    new URL(name, import.meta.url).pathname
+  );
   for (const file of files) Deno.writeTextFileSync(file, fillTables(Deno.readTextFileSync(file)));
   const { success } = await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", ...files] }).output();
   if (!success) throw new Error("deno fmt failed");
