@@ -89,9 +89,9 @@ function scoresOf(policy: PositionPolicy, choice: Choice): readonly ArrayLike<nu
 
 // Random numbers that depend on the text and the seed alone.
 function fixedScores({ inputIds }: Sequence, seed: number): number[] {
-  let hash = 2166136261;
+  let hash = 2166136261 ^ seed;
   for (const id of Array.from(inputIds)) hash = Math.imul(hash ^ id, 16777619) >>> 0;
-  using random = new Generator(BigInt(seed % 2 ** 20) * 2n ** 32n + BigInt(hash));
+  using random = new Generator(hash);
   return scope(() => toNumbers(uniform_(empty([inputIds.length]), 0, 1, { generator: random })));
 }
 

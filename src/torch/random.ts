@@ -25,7 +25,7 @@ export class Generator implements Disposable {
     return this.#handle;
   }
 
-  /** Starts the sequence of `seed`. */
+  /** Starts the sequence of `seed`, of which on the CPU the lowest 32 bits count. */
   seed(seed: number | bigint): void {
     input.rewind().writeInteger(this.handle);
     input.writeInteger(seed);

@@ -85,7 +85,7 @@ export class Stepper implements Disposable {
     this.#optimizer = new AdamW(this.#trained, options);
     this.#positions = new Generator(seed);
     this.#dropout = { selected: new Generator(2 * seed + 1, device), rest: new Generator(2 * seed + 2, device) };
-    this.#derivations = this.#derived.length > 0 ? new Generator(2 ** 40 + seed, device) : null;
+    this.#derivations = this.#derived.length > 0 ? new Generator(2 ** 31 + seed, device) : null;
   }
 
   /** The number of elements of all parameters that are trained. */
