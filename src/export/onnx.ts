@@ -42,13 +42,15 @@ const minutes = 30;
 /**
  * Exports a fine-tuned model: `onnx/model.onnx` (inputs `input_ids`, `attention_mask` and, where the model has them,
  * `token_type_ids`, each `[batch, length]` int64; output `logits`), config.json and the tokenizer's files; all of it or
- * nothing. An adapter is merged into the weights, and the weights are float32. Any program with ONNX Runtime runs the model; the
- * classes of transformers.js know encoders alone (BERT, RoBERTa, DistilBERT), so that OPT needs a session of one's own.
+ * nothing. An adapter is merged into the weights, and the weights are float32. Any program with ONNX Runtime runs the
+ * model; the classes of transformers.js know encoders alone (BERT, RoBERTa, DistilBERT), so that OPT needs a session of
+ * one's own.
  *
  * @throws {SetupError} when the Python cannot be started, or lacks a package: the message says how to install it
  * @throws {CheckpointError} when the model cannot be loaded, the output folder exists or cannot be written, or the
  * exporter fails
- * @throws {OptionError} for a language model or an adapter that cannot be merged, and when the weights are larger than one file of ONNX can be, 2 GiB
+ * @throws {OptionError} for a language model or an adapter that cannot be merged, and when the weights are larger than
+ * one file of ONNX can be, 2 GiB
  */
 export async function exportOnnx(options: OnnxOptions): Promise<OnnxResult> {
   const { model, outputDir, python = Deno.env.get("FEWTUNE_PYTHON") || "python3" } = options;

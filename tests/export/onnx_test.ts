@@ -111,6 +111,18 @@ Deno.test("a language model is refused", async () => {
   await assert.rejects(exportOnnx({ model, outputDir }), { name: "OptionError", message: /only classifiers do/ });
 });
 
+Deno.test("an adapter that no weights can compute is refused, and nothing is left", async () => {
+  using temporary = temporaryFolder();
+  const at = (name: string): string => join(temporary.path, name);
+  writeTinyModel(at("bert"));
+  using classifier = await loadClassifier(at("bert"), { target });
+  applyMethod(classifier, "lora+prompt");
+  saveAdapter(classifier, at("adapter"));
+  const exported = exportOnnx({ model: at("adapter"), outputDir: at("out") });
+  await assert.rejects(exported, { name: "OptionError", message: /lora\+prompt computes what no weights of the model do/ });
+  assert.deepEqual([...Deno.readDirSync(temporary.path)].map(({ name }) => name).sort(), ["adapter", "bert"]);
+});
+
 Deno.test("a Python that lacks packages, or is none, is one line that says what to do, and nothing is left", async () => {
   using temporary = temporaryFolder();
   const at = (name: string): string => join(temporary.path, name);
