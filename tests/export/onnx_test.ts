@@ -119,7 +119,10 @@ Deno.test("an adapter that no weights can compute is refused, and nothing is lef
   applyMethod(classifier, "lora+prompt");
   saveAdapter(classifier, at("adapter"));
   const exported = exportOnnx({ model: at("adapter"), outputDir: at("out") });
-  await assert.rejects(exported, { name: "OptionError", message: /lora\+prompt computes what no weights of the model do/ });
+  await assert.rejects(exported, {
+    name: "OptionError",
+    message: /lora\+prompt computes what no weights of the model do/,
+  });
   assert.deepEqual([...Deno.readDirSync(temporary.path)].map(({ name }) => name).sort(), ["adapter", "bert"]);
 });
 
