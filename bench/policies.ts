@@ -15,7 +15,18 @@ import {
 } from "../mod.ts";
 import { prepareSpamDemo } from "../src/experiments/spam_demo.ts";
 import { positionPolicies } from "../src/selective/policies.ts";
-import { toDense, toTypedArray } from "../src/torch/mod.ts";
+import {
+  add_,
+  cat,
+  item,
+  linalgVectorNorm,
+  matmul,
+  sub,
+  type Tensor,
+  toDense,
+  view,
+  zerosLike,
+} from "../src/torch/mod.ts";
 import { planOf, Stepper } from "../src/train/step.ts";
 import { markdownTable } from "./markdown.ts";
 import { count } from "./options.ts";
@@ -50,7 +61,8 @@ export interface PoliciesResult extends Origin {
 }
 
 interface Measured {
-  readonly gradient: Float32Array;
+  /** All parameters' in one vector. */
+  readonly gradient: Tensor;
   readonly ms: number;
 }
 
@@ -69,64 +81,74 @@ function measureGradient(
   return { gradient: takeGradients(classifier), ms };
 }
 
-function takeGradients({ model }: Classifier): Float32Array {
-  const parts = [...namedParameters(model).values()].map((parameter) =>
-    scope(() => {
-      const gradient = parameter.grad;
-      const numbers = gradient === null ? new Float32Array(parameter.size) : toTypedArray(toDense(gradient));
+function takeGradients({ model }: Classifier): Tensor {
+  return scope(() => {
+    const parts = [...namedParameters(model).values()].map((parameter) => {
+      const gradient = parameter.grad ?? zerosLike(parameter);
       parameter.grad = null;
-      return numbers as Float32Array;
-    })
-  );
-  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+      return view(toDense(gradient), [-1]);
+    });
+    return cat(parts);
+  });
 }
 
-function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let sum = 0;
-  for (let at = 0; at < a.length; at++) sum += (a[at] ?? 0) * (b[at] ?? 0);
-  return sum;
+function cosineOf(a: Tensor, b: Tensor): number {
+  return scope(() => item(matmul(a, b)) / (item(linalgVectorNorm(a)) * item(linalgVectorNorm(b))));
 }
 
-function relativeDistance(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let sum = 0;
-  for (let at = 0; at < a.length; at++) sum += ((a[at] ?? 0) - (b[at] ?? 0)) ** 2;
-  return Math.sqrt(sum / dot(b, b));
+function relativeDistance(a: Tensor, b: Tensor): number {
+  return scope(() => item(linalgVectorNorm(sub(a, b))) / item(linalgVectorNorm(b)));
 }
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
+interface Draws {
+  readonly policy: PositionPolicy;
+  readonly k: number;
+  readonly seeds: number;
+}
+
+type Distances = Omit<PolicyResult, "policy">;
+
+function measureBatch(
+  classifier: Classifier,
+  batch: readonly EncodedExample[],
+  full: Measured,
+  { policy, k, seeds }: Draws,
+): Distances {
+  return scope(() => {
+    const sum = zerosLike(full.gradient);
+    const draws = Array.from({ length: seeds }, (_, seed) =>
+      scope(() => {
+        const { gradient, ms } = measureGradient(classifier, batch, k, policy, seed);
+        add_(sum, gradient, { alpha: 1 / seeds });
+        const relativeError = relativeDistance(gradient, full.gradient);
+        return { cosine: cosineOf(gradient, full.gradient), relativeError, relativeTime: ms / full.ms };
+      }));
+    return {
+      cosine: mean(draws.map(({ cosine }) => cosine)),
+      relativeError: mean(draws.map(({ relativeError }) => relativeError)),
+      errorOfMean: relativeDistance(sum, full.gradient),
+      relativeTime: median(draws.map(({ relativeTime }) => relativeTime)),
+    };
+  });
+}
+
 function measurePolicy(
   classifier: Classifier,
   batches: readonly (readonly EncodedExample[])[],
   full: readonly Measured[],
-  { policy, k, seeds }: { readonly policy: PositionPolicy; readonly k: number; readonly seeds: number },
+  draws: Draws,
 ): PolicyResult {
-  const found = batches.map((batch, index) => {
-    const all = full[index]?.gradient ?? new Float32Array();
-    const sum = new Float64Array(all.length);
-    const draws = Array.from({ length: seeds }, (_, seed) => {
-      const { gradient, ms } = measureGradient(classifier, batch, k, policy, seed);
-      gradient.forEach((value, at) => sum[at] = (sum[at] ?? 0) + value / seeds);
-      const cosine = dot(gradient, all) / Math.sqrt(dot(gradient, gradient) * dot(all, all));
-      return { cosine, relativeError: relativeDistance(gradient, all), time: ms / (full[index]?.ms ?? NaN) };
-    });
-    return { draws, errorOfMean: relativeDistance(sum, all) };
-  });
-  const draws = found.flatMap(({ draws }) => draws);
+  const found = batches.flatMap((batch, at) => full[at] ? measureBatch(classifier, batch, full[at], draws) : []);
   return {
-    policy,
-    cosine: mean(draws.map(({ cosine }) => cosine)),
-    relativeError: mean(draws.map(({ relativeError }) => relativeError)),
+    policy: draws.policy,
+    cosine: mean(found.map(({ cosine }) => cosine)),
+    relativeError: mean(found.map(({ relativeError }) => relativeError)),
     errorOfMean: mean(found.map(({ errorOfMean }) => errorOfMean)),
-    relativeTime: median(draws.map(({ time }) => time)),
+    relativeTime: median(found.map(({ relativeTime }) => relativeTime)),
   };
 }
 
@@ -156,7 +178,10 @@ async function loadWithoutDropout(folder: string): Promise<Classifier> {
   }
 }
 
-async function measure(settings: Omit<PoliciesResult["settings"], "model" | "task">): Promise<PoliciesResult> {
+/** Measures every policy on the first e-mails of the training part. */
+export async function measurePolicies(
+  settings: Omit<PoliciesResult["settings"], "model" | "task">,
+): Promise<PoliciesResult> {
   const { k, batchSize, batches: batchCount, seeds } = settings;
   const { model, spam } = await prepareSpamDemo();
   threads(settings.threads);
@@ -164,10 +189,9 @@ async function measure(settings: Omit<PoliciesResult["settings"], "model" | "tas
   const mails = spam.train.slice(0, batchSize * batchCount);
   const examples = encodeExamples(mails, await loadTokenizer(model), settings.maxLength);
   const batches = Array.from({ length: batchCount }, (_, at) => examples.slice(at * batchSize, (at + 1) * batchSize));
-  const full = batches.map((batch) => measureGradient(classifier, batch, "all", "random", 0));
-  const policies = positionPolicies.map((policy) => {
-    console.error(policy);
-    return measurePolicy(classifier, batches, full, { policy, k, seeds });
+  const policies = scope(() => {
+    const full = batches.map((batch) => measureGradient(classifier, batch, "all", "random", 0));
+    return positionPolicies.map((policy) => measurePolicy(classifier, batches, full, { policy, k, seeds }));
   });
   return {
     ...await describeOrigin(),
@@ -187,7 +211,7 @@ if (import.meta.main) {
       json: { type: "string" },
     },
   }).values;
-  const result = await measure({
+  const result = await measurePolicies({
     ...{ k: count("k", values.k), batchSize: count("batch-size", values["batch-size"]) },
     ...{ batches: count("batches", values.batches), seeds: count("seeds", values.seeds) },
     ...{ threads: count("threads", values.threads), maxLength: 128 },
