@@ -1,5 +1,6 @@
 // What each method is, what it can be told, and how many of a model's parameters it trains.
 
+import { OptionError } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { namedParameters } from "../nn/module.ts";
 import type { Shape } from "../options/check.ts";
@@ -16,7 +17,10 @@ export interface MethodDescription {
   readonly summary: string;
   /** Its options by name: what each is for, and its default. */
   readonly options: Readonly<Record<string, string>>;
-  /** Elements of the parameters that train, but for the head; null where that is another's affair. */
+  /**
+   * Elements of the parameters that train, but for the head; null where that is another's affair, or the model too small
+   * for the method's defaults.
+   */
   readonly trainableParameters: number | null;
   /** Their part of the backbone's own. */
   readonly share: number | null;
@@ -54,8 +58,15 @@ export function describeMethods(make: (device: Device) => Classifier, options: M
   const [backbone, head] = [plain.model.backbone, plain.model.head].map((part) =>
     count(namedParameters(part).values())
   );
-  const measure = (name: string, declarations: Shape): Measures =>
-    measureMethod(make, name, pick(options, declarations), backbone ?? 0);
+  const measure = (name: string, declarations: Shape): Measures => {
+    const given = pick(options, declarations);
+    try {
+      return measureMethod(make, name, given, backbone ?? 0);
+    } catch (error) {
+      if (error instanceof OptionError && Object.keys(given).length === 0) return unknown;
+      throw error;
+    }
+  };
   const methods = [
     { ...selective, ...unknown },
     { ...freeze, ...(options.freezeLayers === undefined ? unknown : measure("freeze", freezeDeclarations)) },

@@ -66,6 +66,15 @@ Deno.test("options count where they belong, and every option of a method is told
   assert.throws(() => describe(undefined, { loraR: 2000 }), { name: "OptionError", message: /loraR is 2000/ });
 });
 
+Deno.test("a model of fewer positions than prefix and prompt take has no number for these, and one for every other method", () => {
+  const config = { ...bertConfig(bertSizes["bert-large"]), max_position_embeddings: 16 };
+  for (const { name, trainableParameters } of describe(config)) {
+    const isUnknown = ["selective", "freeze", "prefix", "prompt"].includes(name);
+    assert.equal(trainableParameters === null, isUnknown, name);
+  }
+  assert.throws(() => describe(config, { promptLength: 20 }), { name: "OptionError" });
+});
+
 Deno.test("OPT has the same methods", () => {
   const described = new Map(describe(modelConfigs["opt-1.3b"]).map((each) => [each.name, each]));
   assert.equal(described.get("lora")?.trainableParameters, 24 * 2 * 8 * 2 * 2048);
