@@ -27,24 +27,22 @@ import {
   type TrainOptions,
 } from "../../mod.ts";
 import { bertConfig, bertSizes } from "../../src/experiments/model_configs.ts";
-import { openSafetensors } from "../../src/files/safetensors.ts";
 import { truncatedNormal_ } from "../../src/nn/truncated_normal.ts";
 import { type ActivationPlan, estimatePeak } from "../../src/selective/peak_estimate.ts";
 import { lowestTrained, type PlannedStep } from "../../src/selective/step_shape.ts";
 import { measureMemory } from "../../src/train/profile_memory.ts";
 import { ProfiledStep } from "../../src/train/profiled_step.ts";
 import { temporaryFolder } from "../native/fakes.ts";
+import { type ComputedFixture, numbersIn, type TrainingFixture } from "../support/fixture_files.ts";
 import { distance, norm } from "../support/numbers.ts";
 import { labelledSequences, randomBert, randomSequences } from "../support/random_bert.ts";
 import { postNorm, randomOpt } from "../support/random_opt.ts";
 import { compute, readFixture } from "../support/small_bert.ts";
 import { assertClose, assertNothingLeft } from "../support/torch.ts";
 
-interface Fixture {
+interface Fixture extends Omit<TrainingFixture, "sequences"> {
+  /** By the checkpoint. */
   readonly sequences: Readonly<Record<string, readonly Sequence[]>>;
-  readonly labels: readonly number[];
-  readonly learningRate: number;
-  readonly weightDecay: number;
   readonly initial: {
     readonly seed: number;
     readonly deviation: number;
@@ -54,15 +52,12 @@ interface Fixture {
   readonly cases: readonly Case[];
 }
 
-interface Case {
+interface Case extends ComputedFixture {
   readonly name: string;
   readonly method: string;
   readonly options: MethodOptions;
   /** The folder of the checkpoint. */
   readonly base: string;
-  readonly logits64: readonly (readonly number[])[];
-  readonly loss64: number;
-  readonly losses64: readonly number[];
 }
 
 const fixture = readFixture<Fixture>("adapters/cases.json");
@@ -70,20 +65,15 @@ const { labels, learningRate, weightDecay } = fixture;
 const fixtures = new URL("../fixtures/", import.meta.url).pathname;
 
 /** The numbers of a case's file, by the keys of what trains. */
-function numbersIn({ name }: Case, file: string): Map<string, number[]> {
-  using opened = openSafetensors(`${fixtures}adapters/${name}/${file}.safetensors`);
-  return new Map([...opened.tensors].map(([key, { byteLength }]) => {
-    const numbers = new Float32Array(byteLength / 4);
-    opened.readInto(key, new Uint8Array(numbers.buffer));
-    return [key, [...numbers]];
-  }));
+function numbersOf({ name }: Case, file: string): Map<string, number[]> {
+  return numbersIn(`${fixtures}adapters/${name}/${file}.safetensors`);
 }
 
 /** The checkpoint of a case with its method, and what trains at the reference's values. */
 async function loadCase(test: Case, dtype: DType): Promise<Classifier> {
   const classifier = await loadClassifier(fixtures + test.base, { dtype });
   applyMethod(classifier, test.method, test.options);
-  const values = numbersIn(test, "weights");
+  const values = numbersOf(test, "weights");
   assert.deepEqual([...classifier.trained.keys()].sort(), [...values.keys()].sort());
   setNumbers(classifier, values);
   return classifier;
@@ -113,7 +103,7 @@ for (const test of fixture.cases) {
         const { logits, loss, gradients } = computeCase(classifier, test);
         assertClose(logits, test.logits64.flat(), tolerance * norm(test.logits64.flat()));
         assertClose([loss], [test.loss64], tolerance);
-        const expected = numbersIn(test, "gradients");
+        const expected = numbersOf(test, "gradients");
         const all = (of: ReadonlyMap<string, readonly number[]>): number[] =>
           [...expected.keys()].flatMap((key) => of.get(key) ?? []);
         assert.ok(distance(all(gradients), all(expected)) <= tolerance * norm(all(expected)));
@@ -140,7 +130,7 @@ for (const test of fixture.cases) {
         return loss;
       });
       assertClose(losses, test.losses64, 1e-10);
-      const [after, expected] = [valuesOf(classifier), numbersIn(test, "after")];
+      const [after, expected] = [valuesOf(classifier), numbersOf(test, "after")];
       for (const [key, numbers] of after) assertClose(numbers, expected.get(key) ?? [], 1e-6);
       assert.ok(distance([...after.values()].flat(), before) > 0.1);
     });

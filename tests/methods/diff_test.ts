@@ -9,7 +9,6 @@ import {
   loadClassifier,
   namedParameters,
   saveAdapter,
-  type Sequence,
   type Tensor,
   tensorFrom,
   toNumbers,
@@ -20,35 +19,29 @@ import { DiffPruning } from "../../src/methods/diff.ts";
 import type { Noise } from "../../src/methods/hard_concrete.ts";
 import { derivedOf } from "../../src/models/derivations.ts";
 import { temporaryFolder } from "../native/fakes.ts";
-import { fill, leaveGradients, numbersIn, takeTrained, update, weyl } from "../support/derived.ts";
+import { fill, leaveGradients, takeTrained, update, weyl } from "../support/derived.ts";
+import { type ComputedFixture, numbersIn, type TrainingFixture } from "../support/fixture_files.ts";
 import { distance, norm } from "../support/numbers.ts";
 import { labelledSequences } from "../support/random_bert.ts";
 import { compute, readFixture, smallBertFolder } from "../support/small_bert.ts";
 import { assertClose, assertNothingLeft } from "../support/torch.ts";
 
-interface Fixture {
-  readonly sequences: readonly Sequence[];
-  readonly labels: readonly number[];
+interface Case extends ComputedFixture {
+  readonly name: string;
+  readonly structured: boolean;
+}
+
+interface Fixture extends TrainingFixture {
   readonly openSteps: number;
-  readonly learningRate: number;
-  readonly weightDecay: number;
   readonly penalty: number;
   readonly gateRate: number;
   readonly sparsity: number;
-  readonly cases: readonly {
-    readonly name: string;
-    readonly structured: boolean;
-    readonly loss64: number;
-    readonly logits64: readonly (readonly number[])[];
-    readonly losses64: readonly number[];
-  }[];
+  readonly cases: readonly Case[];
 }
 
 const fixture = readFixture<Fixture>("diff/cases.json");
 const { sequences, labels } = fixture;
 const fixtures = new URL("../fixtures/diff/", import.meta.url).pathname;
-
-type Case = Fixture["cases"][number];
 
 /** The tiny BERT with the reference's first values and gates. */
 async function withReference(

@@ -9,7 +9,6 @@ import {
   loadClassifier,
   type MethodOptions,
   saveAdapter,
-  type Sequence,
   toNumbers,
 } from "../../mod.ts";
 import { openSafetensors } from "../../src/files/safetensors.ts";
@@ -17,21 +16,15 @@ import { type SafetensorsSource, writeSafetensors } from "../../src/files/safete
 import { refreshDerived } from "../../src/models/derivations.ts";
 import { packBits, unpackBits } from "../../src/methods/bits.ts";
 import { temporaryFolder } from "../native/fakes.ts";
-import { fill, leaveGradients, numbersIn, takeTrained, trainedNumbers, update, weyl } from "../support/derived.ts";
+import { fill, leaveGradients, takeTrained, trainedNumbers, update, weyl } from "../support/derived.ts";
+import { type ComputedFixture, numbersIn, type TrainingFixture } from "../support/fixture_files.ts";
 import { distance, norm } from "../support/numbers.ts";
 import { randomBert } from "../support/random_bert.ts";
 import { compute, readFixture, smallBertFolder } from "../support/small_bert.ts";
 import { assertClose, assertNothingLeft } from "../support/torch.ts";
 
-interface Fixture {
-  readonly sequences: readonly Sequence[];
-  readonly labels: readonly number[];
+interface Fixture extends TrainingFixture, ComputedFixture {
   readonly keys: readonly string[];
-  readonly learningRate: number;
-  readonly weightDecay: number;
-  readonly logits64: readonly (readonly number[])[];
-  readonly loss64: number;
-  readonly losses64: readonly number[];
 }
 
 const fixture = readFixture<Fixture>("mask/case.json");

@@ -9,7 +9,6 @@ import {
   loadClassifier,
   mergeAdapter,
   saveAdapter,
-  type Sequence,
   tensorFrom,
   toNumbers,
 } from "../../mod.ts";
@@ -17,25 +16,17 @@ import { openSafetensors } from "../../src/files/safetensors.ts";
 import { type SafetensorsSource, writeSafetensors } from "../../src/files/safetensors_write.ts";
 import { savedPart } from "../../src/methods/saved_part.ts";
 import { temporaryFolder } from "../native/fakes.ts";
+import { type ComputedFixture, numbersIn, type TrainingFixture } from "../support/fixture_files.ts";
 import { distance, norm } from "../support/numbers.ts";
 import { compute, readFixture, smallBertFolder } from "../support/small_bert.ts";
 import { smallOptFolder } from "../support/small_opt.ts";
 import { assertClose, assertNothingLeft } from "../support/torch.ts";
 
-interface Fixture {
-  readonly sequences: readonly Sequence[];
-  readonly labels: readonly number[];
-  readonly learningRate: number;
-  readonly weightDecay: number;
-  readonly cases: readonly {
-    readonly name: string;
-    readonly logits64: readonly (readonly number[])[];
-    readonly loss64: number;
-    readonly losses64: readonly number[];
-  }[];
+interface Fixture extends TrainingFixture {
+  readonly cases: readonly (ComputedFixture & { readonly name: string })[];
 }
 
-type Case = Fixture["cases"][number] & Omit<Fixture, "cases"> & { readonly base: string };
+type Case = Fixture["cases"][number] & TrainingFixture & { readonly base: string };
 
 const fixtures = new URL("../fixtures/peft/", import.meta.url).pathname;
 const weightsName = "adapter_model.safetensors";
@@ -51,13 +42,8 @@ const cases = [...casesOf("cases", smallBertFolder), ...casesOf("opt_cases", sma
 const keyPrefix = /^base_model\.(model\.)?/;
 
 /** The numbers of a file of tensors, by its keys without PEFT's prefix. */
-function numbersIn(path: string): Map<string, number[]> {
-  using file = openSafetensors(path);
-  return new Map([...file.tensors].map(([key, { byteLength }]) => {
-    const numbers = new Float32Array(byteLength / 4);
-    file.readInto(key, new Uint8Array(numbers.buffer));
-    return [key.replace(keyPrefix, ""), [...numbers]];
-  }));
+function numbersOf(path: string): Map<string, number[]> {
+  return new Map([...numbersIn(path)].map(([key, numbers]) => [key.replace(keyPrefix, ""), numbers]));
 }
 
 /** The tensors of a file as another one's. */
@@ -146,7 +132,7 @@ for (const test of cases) {
         assertClose([loss], [loss64], tolerance);
         const [found, expected] = [
           asInFile(classifier, gradients),
-          numbersIn(`${fixtures}${name}/gradients.safetensors`),
+          numbersOf(`${fixtures}${name}/gradients.safetensors`),
         ];
         assert.deepEqual([...found.keys()].sort(), [...expected.keys()].sort());
         assertGradients(found, expected, tolerance, dtype === "float64");
@@ -170,7 +156,7 @@ for (const test of cases) {
       });
       assertClose(losses, losses64, 1e-10);
       const after = valuesOf(classifier);
-      const [found, expected] = [asInFile(classifier, after), numbersIn(`${fixtures}${name}/after.safetensors`)];
+      const [found, expected] = [asInFile(classifier, after), numbersOf(`${fixtures}${name}/after.safetensors`)];
       for (const [key, numbers] of found) assertClose(numbers, expected.get(key) ?? [], 1e-6);
       assert.ok(distance([...after.values()].flat(), before) > 0.1);
     }, { hasEncoder: true });
@@ -184,7 +170,7 @@ for (const test of cases) {
       saveAdapter(classifier, folder);
       before = logitsOf(classifier, test);
     });
-    assert.deepEqual(numbersIn(`${folder}/${weightsName}`), numbersIn(`${fixtures}${name}/${weightsName}`));
+    assert.deepEqual(numbersOf(`${folder}/${weightsName}`), numbersOf(`${fixtures}${name}/${weightsName}`));
     using again = await loadClassifier(folder);
     assert.deepEqual(logitsOf(again, test), before);
   });

@@ -28,49 +28,33 @@ import {
   scope,
   type SelectionSize,
   selectPositions,
-  type Sequence,
   type Tensor,
   tensorFrom,
   toNumbers,
   train,
 } from "../../mod.ts";
-import { openSafetensors } from "../../src/files/safetensors.ts";
 import { measureMemory } from "../../src/train/profile_memory.ts";
 import { ProfiledStep } from "../../src/train/profiled_step.ts";
 import { temporaryFolder } from "../native/fakes.ts";
+import { type ComputedFixture, numbersIn, type TrainingFixture } from "../support/fixture_files.ts";
 import { distance, norm } from "../support/numbers.ts";
 import { labelledSequences, randomBert, randomSequences } from "../support/random_bert.ts";
 import { postNorm, randomOpt } from "../support/random_opt.ts";
 import { compute, pack, readFixture, smallBertFolder, takeGradients } from "../support/small_bert.ts";
 import { assertClose, assertNothingLeft } from "../support/torch.ts";
 
-interface Fixture {
-  readonly sequences: readonly Sequence[];
-  readonly labels: readonly number[];
-  readonly learningRate: number;
-  readonly weightDecay: number;
-  readonly cases: readonly {
-    readonly name: string;
-    readonly method: string;
-    readonly options: MethodOptions;
-    readonly logits64: readonly (readonly number[])[];
-    readonly loss64: number;
-    readonly losses64: readonly number[];
-  }[];
+interface Case extends ComputedFixture {
+  readonly name: string;
+  readonly method: string;
+  readonly options: MethodOptions;
+}
+
+interface Fixture extends TrainingFixture {
+  readonly cases: readonly Case[];
 }
 
 const fixture = readFixture<Fixture>("side_networks/cases.json");
 const fixtures = new URL("../fixtures/side_networks/", import.meta.url).pathname;
-
-/** The numbers of a file of tensors, by key. */
-function numbersIn(name: string): Map<string, number[]> {
-  using file = openSafetensors(`${fixtures}${name}.safetensors`);
-  return new Map([...file.tensors].map(([key, { byteLength }]) => {
-    const numbers = new Float32Array(byteLength / 4);
-    file.readInto(key, new Uint8Array(numbers.buffer));
-    return [key, [...numbers]];
-  }));
-}
 
 function valuesOf(tensors: ReadonlyMap<string, Tensor>): Map<string, number[]> {
   return new Map([...tensors].map(([key, tensor]) => [key, toNumbers(tensor)]));
@@ -97,7 +81,7 @@ async function withWeights(
   await assertNothingLeft(async () => {
     using classifier = await loadClassifier(smallBertFolder, { dtype });
     applyMethod(classifier, test.method, test.options);
-    const weights = numbersIn(`${test.name}_weights`);
+    const weights = numbersIn(`${fixtures}${test.name}_weights.safetensors`);
     assert.deepEqual([...classifier.trained.keys()].sort(), [...weights.keys()].sort());
     for (const [key, tensor] of classifier.trained) {
       using values = tensorFrom(weights.get(key) ?? [], { shape: tensor.shape, dtype });
@@ -116,7 +100,9 @@ for (const test of fixture.cases) {
         const { logits, loss, gradients } = compute(classifier, sequences, labels, null);
         assertClose(logits, test.logits64.flat(), tolerance * norm(test.logits64.flat()));
         assertClose([loss], [test.loss64], tolerance);
-        if (dtype === "float64") assertNear(gradients, numbersIn(`${test.name}_gradients`), tolerance);
+        if (dtype === "float64") {
+          assertNear(gradients, numbersIn(`${fixtures}${test.name}_gradients.safetensors`), tolerance);
+        }
       });
     });
   }
@@ -137,7 +123,7 @@ for (const test of fixture.cases) {
         return loss;
       });
       assertClose(losses, test.losses64, 1e-10);
-      const [after, expected] = [valuesOf(classifier.trained), numbersIn(`${test.name}_after`)];
+      const [after, expected] = [valuesOf(classifier.trained), numbersIn(`${fixtures}${test.name}_after.safetensors`)];
       for (const [key, numbers] of after) {
         // Adam makes steps of a gradient that is rounding noise.
         if (!key.endsWith("key.bias")) assertClose(numbers, expected.get(key) ?? [], 1e-6);
@@ -150,7 +136,9 @@ for (const test of fixture.cases) {
     using classifier = await loadClassifier(smallBertFolder);
     applyMethod(classifier, test.method, test.options);
     const values = valuesOf(classifier.trained);
-    for (const [key, numbers] of numbersIn(`${test.name}_begin`)) assert.deepEqual(values.get(key), numbers, key);
+    for (const [key, numbers] of numbersIn(`${fixtures}${test.name}_begin.safetensors`)) {
+      assert.deepEqual(values.get(key), numbers, key);
+    }
   });
 }
 

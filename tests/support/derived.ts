@@ -1,4 +1,4 @@
-// Models some of whose weights are computed from others that train: their gradients, and the numbers of their fixtures.
+// Models some of whose weights are computed from others that train: their gradients and steps.
 
 import {
   type AdamW,
@@ -15,7 +15,6 @@ import {
   tensorFrom,
   toNumbers,
 } from "../../mod.ts";
-import { openSafetensors } from "../../src/files/safetensors.ts";
 import { derivedOf } from "../../src/models/derivations.ts";
 import { pack, type Run } from "./small_bert.ts";
 
@@ -61,16 +60,6 @@ export function takeTrained({ trained }: Classifier): Map<string, number[]> {
 /** The numbers of what trains. */
 export function trainedNumbers({ trained }: Classifier): Map<string, number[]> {
   return new Map([...trained].map(([key, parameter]) => [key, toNumbers(parameter)]));
-}
-
-/** The numbers of a file of float32 and int32, by its keys. */
-export function numbersIn(path: string): Map<string, number[]> {
-  using file = openSafetensors(path);
-  return new Map([...file.tensors].map(([key, { dtype, byteLength }]) => {
-    const numbers = dtype === "I32" ? new Int32Array(byteLength / 4) : new Float32Array(byteLength / 4);
-    file.readInto(key, new Uint8Array(numbers.buffer));
-    return [key, [...numbers]];
-  }));
 }
 
 /** Makes a step of AdamW, in which some parameters have another learning rate. */
