@@ -87,10 +87,20 @@ export { applyMethod } from "./src/methods/apply.ts";
 export type { Method, OpenParts, WeightMethod } from "./src/methods/contract.ts";
 export type { FreezeOptions } from "./src/methods/freeze.ts";
 export { type ClassifierOptions, loadClassifier } from "./src/methods/load.ts";
-export { type LoraOptions, mergeLora } from "./src/methods/lora.ts";
+export type { BitfitOptions } from "./src/methods/bitfit.ts";
+export type { DiffOptions } from "./src/methods/diff.ts";
+export type { LoraOptions } from "./src/methods/lora.ts";
+export type { LstOptions } from "./src/methods/lst.ts";
+export type { MaskOptions } from "./src/methods/mask.ts";
+export { mergeAdapter, type MergedAdapter } from "./src/methods/merge.ts";
+export { describeMethods, type MethodDescription, type MethodTable } from "./src/methods/describe.ts";
 export { parseMethod } from "./src/methods/parse.ts";
+export type { PositionPolicy } from "./src/selective/policies.ts";
 export type { MethodOptions } from "./src/methods/registry.ts";
+export type { PrefixOptions } from "./src/methods/prefix.ts";
+export type { PromptOptions } from "./src/methods/prompt.ts";
 export { saveAdapter } from "./src/methods/save_adapter.ts";
+export type { SideOptions } from "./src/methods/side.ts";
 
 // Export
 export { exportOnnx, type OnnxOptions, type OnnxResult } from "./src/export/onnx.ts";

@@ -13,6 +13,9 @@ const benchmarks: readonly (readonly [name: keyof Results, script: string, ...fl
   ["step_cola", "step.ts", "--batch-size", "64", "--lengths", "cola", "--k", "8"],
   ["growth", "growth.ts"],
   ["load", "load.ts"],
+  ["policies", "policies.ts"],
+  ["parameters", "parameters.ts"],
+  ["methods", "methods.ts"],
 ];
 
 // Matrix products in bf16 are emulated, slowly, where the processor has no instructions for them.

@@ -34,13 +34,15 @@ export function glueTable({ runs }: GlueResult): string {
   const rows = ways.map(({ name }) => {
     const own = runs.filter(({ arm }) => arm === name);
     const cells = names.map((task) => own.filter((run) => run.task === task).map(scoreOf));
+    const isWhole = cells.every(({ length }) => length > 0);
     const mean = cells.reduce((sum, scores) => sum + spread(scores).mean, 0) / cells.length;
-    return [name, ...cells.map(shown), mean.toFixed(1)];
+    return [name, ...cells.map(shown), isWhole ? mean.toFixed(1) : ""];
   });
   return markdownTable(["", ...names, "Mean"], rows);
 }
 
 function shown(scores: readonly number[]): string {
+  if (scores.length === 0) return "";
   const { mean, standardDeviation } = spread(scores);
   return standardDeviation === null ? mean.toFixed(1) : `${mean.toFixed(1)} ± ${standardDeviation.toFixed(1)}`;
 }

@@ -9,9 +9,11 @@ export interface Arm {
   readonly name: string;
   readonly program: "fewtune" | "transformers";
   /** Positions of each text that carry gradients. */
-  readonly k: 16 | "all";
+  readonly k: 16 | 32 | "all";
   /** What the head reads: the mean over the positions, or the first as in the published classes. */
   readonly head: "mean" | "cls";
+  /** Where not the settings'. */
+  readonly epochs?: number;
 }
 
 /** The ways; the first of those with a head is what the others with it are held against. */
@@ -19,6 +21,8 @@ export const arms: readonly Arm[] = [
   { name: "transformers full, mean", program: "transformers", k: "all", head: "mean" },
   { name: "full, mean", program: "fewtune", k: "all", head: "mean" },
   { name: "selective, mean", program: "fewtune", k: 16, head: "mean" },
+  { name: "selective k 32, mean", program: "fewtune", k: 32, head: "mean" },
+  { name: "selective, mean, 6 epochs", program: "fewtune", k: 16, head: "mean", epochs: 6 },
   { name: "transformers full, cls", program: "transformers", k: "all", head: "cls" },
   { name: "full, cls", program: "fewtune", k: "all", head: "cls" },
   { name: "selective, cls", program: "fewtune", k: 16, head: "cls" },
@@ -101,6 +105,7 @@ async function runHere({ arm, task, seed, settings, model, glueDir, threads }: J
       ...{ train: `${glueDir}/${task}/train.tsv`, dev: `${glueDir}/${task}/dev.tsv` },
       ...{ method: arm.k === "all" ? "full" : "selective", pooling: arm.head },
       ...(arm.k !== "all" && { k: arm.k }),
+      ...(arm.epochs !== undefined && { epochs: arm.epochs }),
       outputDir: `${folder}/model`,
       onEvent: (event) => {
         if (event.type === "evaluation") console.error(`  after step ${event.step}: ${JSON.stringify(event.metrics)}`);

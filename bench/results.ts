@@ -5,7 +5,10 @@ import type { ContestantName } from "./contestants.ts";
 import type { GlueResult } from "./glue.ts";
 import type { GrowthResult } from "./growth.ts";
 import type { Lengths } from "./lengths.ts";
+import type { MethodsResult } from "./methods.ts";
+import type { ParametersResult } from "./parameters.ts";
 import type { ModelName } from "./model_sizes.ts";
+import type { PoliciesResult } from "./policies.ts";
 import type { SpamDemoResult } from "../src/experiments/spam_demo.ts";
 import { findLibTorch } from "../src/native/libtorch.ts";
 import { describeMachine, type Machine } from "../src/native/machine.ts";
@@ -142,6 +145,9 @@ export interface Results {
   readonly load: LoadResult;
   readonly glue: GlueResult;
   readonly data_share: DataShareResult;
+  readonly policies: PoliciesResult;
+  readonly methods: MethodsResult;
+  readonly parameters: ParametersResult;
   readonly demo: SpamDemoResult;
 }
 

@@ -9,6 +9,9 @@ import { glueTable } from "./glue.ts";
 import { type GrowthResult, growthTable, paperTable } from "./growth.ts";
 import { loadTable } from "./load.ts";
 import { shown } from "./picture.ts";
+import { methodsTable } from "./methods.ts";
+import { parametersTable } from "./parameters.ts";
+import { policiesTable } from "./policies.ts";
 import { type Origin, readResult, type StepResult } from "./results.ts";
 import { stepTable } from "./step.ts";
 import { targetTable } from "./targets.ts";
@@ -29,6 +32,9 @@ const tables: Readonly<Record<string, () => string>> = {
   load: () => describe(readResult("load"), loadTable),
   glue: () => describe(readResult("glue"), glueTable),
   data_share: () => describe(readResult("data_share"), dataShareTables),
+  policies: () => describe(readResult("policies"), policiesTable),
+  parameters: () => describe(readResult("parameters"), parametersTable),
+  methods: () => describe(readResult("methods"), methodsTable),
   memory: () => describe(readResult("step_bert_base"), memoryTable),
   demo: () => {
     const demo = readResult("demo");
@@ -88,9 +94,11 @@ export function fillTables(text: string): string {
   );
 }
 
-/** Fills the tables in both files and formats them. */
+/** Fills the tables in the files and formats them. */
 export async function writeTables(): Promise<void> {
-  const files = ["../README.md", "README.md"].map((name) => new URL(name, import.meta.url).pathname);
+  const files = ["../README.md", "README.md", "../docs/methods.md"].map((name) =>
+    new URL(name, import.meta.url).pathname
+  );
   for (const file of files) Deno.writeTextFileSync(file, fillTables(Deno.readTextFileSync(file)));
   const { success } = await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", ...files] }).output();
   if (!success) throw new Error("deno fmt failed");

@@ -56,25 +56,64 @@ async function runChecks(): Promise<Counts> {
   return { passed: checks.length - failed.length, failed: failed.length };
 }
 
-// Examples in docstrings run as tests of their own: `--doc` finds them in the library's files.
-async function runTests(selection: readonly string[]): Promise<Counts> {
+const testFlags = ["-A", "--no-check", "--v8-flags=--expose-gc", "--preload=tests/support/strict_assert.ts"];
+
+// Some tests, as they are named on a command line.
+async function runSelected(selection: readonly string[]): Promise<Counts> {
   const report = Deno.makeTempFileSync({ suffix: ".xml" });
-  const everything = ["--doc", "mod.ts", "src", "tests"];
-  const flags = [
-    ...["-A", "--no-check", "--v8-flags=--expose-gc", `--junit-path=${report}`],
-    "--preload=tests/support/strict_assert.ts",
-  ];
   try {
     console.log("\ndeno test");
-    const code = await deno(["test", ...flags, ...(selection.length > 0 ? selection : everything)]);
-    return countTests(readReport(report), code, selection.length > 0 ? [] : testFiles());
+    const code = await deno(["test", ...testFlags, `--junit-path=${report}`, ...selection]);
+    return countTests(readReport(report), code, []);
   } finally {
     Deno.removeSync(report);
   }
 }
 
-function testFiles(): string[] {
-  return scripts(`${root}tests`).filter((path) => path.endsWith("_test.ts"));
+/** Tests that one process runs. */
+interface Group {
+  readonly args: readonly string[];
+  /** The files whose tests have to be in its report. */
+  readonly files: readonly string[];
+}
+
+const filesTogether = 5;
+
+// The files that are long come first, as if they took long. Examples in docstrings are found by `--doc`.
+function groups(): Group[] {
+  const size = (path: string): number => Deno.statSync(root + path).size;
+  const files = scripts(`${root}tests`).filter((path) => path.endsWith("_test.ts"));
+  const bySize = files.toSorted((a, b) => size(b) - size(a));
+  const count = Math.ceil(files.length / filesTogether);
+  const together = Array.from({ length: count }, (_, at) => bySize.filter((_, index) => index % count === at));
+  return [...together.map((some) => ({ args: some, files: some })), { args: ["--doc", "mod.ts", "src"], files: [] }];
+}
+
+// Every test: as many processes at a time as there are cores, each with one thread, and what they said one by one.
+async function runAll(): Promise<Counts> {
+  const [queue, workers] = [groups(), navigator.hardwareConcurrency];
+  console.log(`\ndeno test, in ${queue.length} processes, ${workers} at a time`);
+  const counts: Counts[] = [];
+  const work = async (): Promise<void> => {
+    for (let group = queue.shift(); group !== undefined; group = queue.shift()) counts.push(await runGroup(group));
+  };
+  await Promise.all(Array.from({ length: workers }, work));
+  return counts.reduce((sum, { passed, failed }) => ({ passed: sum.passed + passed, failed: sum.failed + failed }));
+}
+
+async function runGroup({ args, files }: Group): Promise<Counts> {
+  const report = Deno.makeTempFileSync({ suffix: ".xml" });
+  try {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["test", ...testFlags, `--junit-path=${report}`, ...args],
+      cwd: root,
+      env: { OMP_NUM_THREADS: "1" },
+    }).output();
+    for (const output of [stdout, stderr]) console.log(new TextDecoder().decode(output).trimEnd());
+    return countTests(readReport(report), code, files);
+  } finally {
+    Deno.removeSync(report);
+  }
 }
 
 // The report lacks files that could not be loaded; where nothing else explains a bad exit, that is one failure.
@@ -90,7 +129,7 @@ async function main(selection: readonly string[]): Promise<Counts> {
   await prepare();
   await preparePython();
   const checks = selection.length > 0 ? { passed: 0, failed: 0 } : await runChecks();
-  const tests = await runTests(selection);
+  const tests = selection.length > 0 ? await runSelected(selection) : await runAll();
   return { passed: checks.passed + tests.passed, failed: checks.failed + tests.failed };
 }
 

@@ -66,7 +66,8 @@ function columnsOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> | und
   return bare instanceof z.ZodObject ? bare.shape : undefined;
 }
 
-function kebabCase(name: string): string {
+/** The flag of an option, without its dashes. */
+export function kebabCase(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 

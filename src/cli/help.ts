@@ -39,6 +39,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "fewtune profile --config bert-base --k 16 --svg profile.svg",
     "fewtune profile --model minilm --activations recompute --batch-size 8 --json",
   ],
+  methods: ["fewtune methods", "fewtune methods --config minilm --lora-r 32 --json"],
   report: ["fewtune report out/mine out/again", "fewtune report out/mine --output mine.html"],
   pull: ["fewtune pull glue", "fewtune pull glue --tasks mrpc,stsb --output-dir data/glue"],
   push: ["fewtune push --model out/mine --repo my-name/spam-filter --private"],

@@ -4,15 +4,15 @@ import { dirname } from "node:path";
 import { Command, type CommandUnknownOpts, Option } from "npm:@commander-js/extra-typings@15.1.0";
 import { OptionError } from "../errors.ts";
 import { colaLengths } from "../experiments/cola_lengths.ts";
-import { type ModelConfig, modelConfigs } from "../experiments/model_configs.ts";
 import { drawProfile } from "../experiments/profile_picture.ts";
 import { type Classifier, randomClassifier } from "../models/classifier.ts";
-import { readJsonObject } from "../models/config.ts";
 import { loadClassifier } from "../methods/load.ts";
+import { methodDeclarations } from "../methods/registry.ts";
 import type { ParameterOptions } from "../nn/module.ts";
 import { defaults } from "../train/config/options.ts";
 import { profileStep } from "../train/profile.ts";
 import { configFlags, givenConfig } from "./config_flags.ts";
+import { configChoices, namedConfig } from "./named_config.ts";
 import { wholeNumber } from "./option_values.ts";
 import { print } from "./output.ts";
 import { profileTable } from "./profile_table.ts";
@@ -23,7 +23,7 @@ import { showTrainingProgress } from "./training_progress.ts";
 export function profileCommand(): CommandUnknownOpts {
   const command = new Command("profile")
     .description("take one training step apart: the time and memory of its phases")
-    .option("--config <config>", `random weights: ${Object.keys(modelConfigs).join(", ")}, or a config.json`)
+    .option("--config <config>", `random weights: ${configChoices}`)
     .option("--model <dir>", "or a checkpoint: config.json and model.safetensors")
     .option(
       "--max-length <tokens>",
@@ -61,8 +61,11 @@ export function profileCommand(): CommandUnknownOpts {
   return command;
 }
 
+const methodOptionNames = Object.keys(methodDeclarations) as (keyof typeof methodDeclarations)[];
+
 const settings = [
-  ...["batchSize", "method", "k", "loraRank", "loraAlpha", "loraTargets", "freezeLayers"] as const,
+  ...["batchSize", "method", "k"] as const,
+  ...methodOptionNames,
   ...["activations", "memoryBudget", "precision", "optimizerInBackward", "seed", "threads", "device"] as const,
 ];
 
@@ -78,22 +81,11 @@ function modelSource(config: string | undefined, model: string | undefined): Mod
     throw new OptionError("a profile needs either --config NAME or --model DIR: which model it is of");
   }
   if (config !== undefined) {
-    const fields = configFields(config);
+    const fields = namedConfig(config);
     return { name: config, make: (options) => randomClassifier(fields, { target, ...options }) };
   }
   const folder = model ?? "";
   return { name: folder, make: (options) => loadClassifier(folder, { target, pooling: "mean", ...options }) };
-}
-
-function configFields(name: string): ModelConfig {
-  if (Object.hasOwn(modelConfigs, name)) return modelConfigs[name] ?? {};
-  if (isFile(name)) return readJsonObject(name);
-  const known = Object.keys(modelConfigs).join(", ");
-  throw new OptionError(`the configuration ${JSON.stringify(name)} is not known and no file: known are ${known}`);
-}
-
-function isFile(path: string): boolean {
-  return kindOf(path)?.isFile ?? false;
 }
 
 function kindOf(path: string): Deno.FileInfo | null {

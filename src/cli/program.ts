@@ -13,6 +13,7 @@ import { exportCommand } from "./export.ts";
 import { report } from "./exit_codes.ts";
 import { completeHelp } from "./help.ts";
 import { explained } from "./mistakes.ts";
+import { methodsCommand } from "./methods.ts";
 import { predictCommand } from "./predict.ts";
 import { profileCommand } from "./profile.ts";
 import { pullCommand } from "./pull.ts";
@@ -56,6 +57,7 @@ export function makeProgram(): CommandUnknownOpts {
     predictCommand(),
     exportCommand(),
     profileCommand(),
+    methodsCommand(),
     reportCommand(),
     pullCommand(),
     pushCommand(),

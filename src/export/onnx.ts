@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { CheckpointError, OptionError, SetupError } from "../errors.ts";
 import { loadClassifier } from "../methods/load.ts";
-import { mergeLora } from "../methods/lora.ts";
+import { mergeAdapter } from "../methods/merge.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { checkOutputFolder, writeFolder, writeText } from "../files/output_folder.ts";
 import { saveClassifier } from "../models/save.ts";
@@ -42,20 +42,22 @@ const minutes = 30;
 /**
  * Exports a fine-tuned model: `onnx/model.onnx` (inputs `input_ids`, `attention_mask` and, where the model has them,
  * `token_type_ids`, each `[batch, length]` int64; output `logits`), config.json and the tokenizer's files; all of it or
- * nothing. LoRA is merged into the weights, and the weights are float32. Any program with ONNX Runtime runs the model; the
- * classes of transformers.js know encoders alone (BERT, RoBERTa, DistilBERT), so that OPT needs a session of one's own.
+ * nothing. An adapter is merged into the weights, and the weights are float32. Any program with ONNX Runtime runs the
+ * model; the classes of transformers.js know encoders alone (BERT, RoBERTa, DistilBERT), so that OPT needs a session of
+ * one's own.
  *
  * @throws {SetupError} when the Python cannot be started, or lacks a package: the message says how to install it
  * @throws {CheckpointError} when the model cannot be loaded, the output folder exists or cannot be written, or the
  * exporter fails
- * @throws {OptionError} for a language model, and when the weights are larger than one file of ONNX can be, 2 GiB
+ * @throws {OptionError} for a language model or an adapter that cannot be merged, and when the weights are larger than
+ * one file of ONNX can be, 2 GiB
  */
 export async function exportOnnx(options: OnnxOptions): Promise<OnnxResult> {
   const { model, outputDir, python = Deno.env.get("FEWTUNE_PYTHON") || "python3" } = options;
   checkOutputFolder(outputDir);
   using classifier = await loadClassifier(model, { dtype: "float32" });
   checkExportable(classifier);
-  mergeLora(classifier);
+  mergeAdapter(classifier);
   const temporary = Deno.makeTempDirSync({ prefix: "fewtune-export-" });
   try {
     const file = join(temporary, "model.onnx");

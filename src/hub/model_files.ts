@@ -6,7 +6,11 @@ import { isPathInside } from "./names.ts";
 import type { Repository } from "./repository.ts";
 
 const described = ["config.json", "training.json"];
-const adapter = ["adapter_config.json", "adapter_model.safetensors"];
+// Adapters in PEFT's format and in Fewtune's own.
+const adapters = [
+  ["adapter_config.json", "adapter_model.safetensors"],
+  ["fewtune_adapter.json", "fewtune_adapter.safetensors"],
+];
 // The first that is there, alone or as an index of its shards.
 const weights = ["model.safetensors", "pytorch_model.bin"];
 
@@ -18,12 +22,12 @@ const weights = ["model.safetensors", "pytorch_model.bin"];
  */
 export async function fetchModel(repository: Repository): Promise<void> {
   const listed = new Set(repository.paths);
-  const isAdapter = adapter.every((path) => listed.has(path));
-  if (!isAdapter && !listed.has("config.json")) {
+  const adapter = adapters.find((files) => files.every((path) => listed.has(path)));
+  if (!adapter && !listed.has("config.json")) {
     throw lacks(repository, "config.json", "it is in no format of transformers");
   }
   const small = [...described, ...tokenizerFileNames].filter((path) => listed.has(path));
-  const large = isAdapter ? adapter : await weightFiles(repository, listed);
+  const large = adapter ?? await weightFiles(repository, listed);
   for (const path of [...small, ...large]) await repository.fetch(path);
 }
 

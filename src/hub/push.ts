@@ -164,6 +164,7 @@ async function sizeInside(path: string, root: string): Promise<number> {
 const described = [
   ["config.json", /^(model|model-.*)\.safetensors$|^pytorch_model.*\.bin$/],
   ["adapter_config.json", /^adapter_model\.safetensors$/],
+  ["fewtune_adapter.json", /^fewtune_adapter\.safetensors$/],
 ] as const;
 
 function requireModel(folder: string, files: ReadonlyMap<string, number>): void {
@@ -176,6 +177,6 @@ function requireModel(folder: string, files: ReadonlyMap<string, number>): void 
   if (described.some(([config, weights]) => files.has(config) && names.some((name) => weights.test(name)))) return;
   throw new CheckpointError(
     `${folder} holds no saved model: neither config.json with model.safetensors, ` +
-      `nor adapter_config.json with adapter_model.safetensors`,
+      `nor adapter_config.json with adapter_model.safetensors, nor fewtune_adapter.json with its weights`,
   );
 }

@@ -1,12 +1,15 @@
 // Applies a method to a model: from then on training changes what the method says.
 
 import { OptionError } from "../errors.ts";
+import type { Adaptation, Insertion } from "../models/adaptation.ts";
 import type { Classifier } from "../models/classifier.ts";
-import { adaptedLinears } from "../nn/linear.ts";
-import { setTrained } from "../nn/module.ts";
-import { Generator } from "../torch/mod.ts";
-import type { Method } from "./contract.ts";
-import { checkFreezeOptions, freezeOptionNames, partsAbove } from "./freeze.ts";
+import type { SequenceClassifier } from "../models/contract.ts";
+import { derivedOf } from "../models/derivations.ts";
+import { disposeModule, namedParameters, setTrained } from "../nn/module.ts";
+import { checkGiven } from "../options/check.ts";
+import { Generator, type Tensor } from "../torch/mod.ts";
+import type { Method, OpenParts, WeightMethod } from "./contract.ts";
+import { checkFreezeOptions, extentDeclarations, freezeDeclarations, partsAbove } from "./freeze.ts";
 import { parseMethod } from "./parse.ts";
 import { type MethodOptions, weightMethods } from "./registry.ts";
 
@@ -16,24 +19,23 @@ import { type MethodOptions, weightMethods } from "./registry.ts";
  *
  * @param method a name such as `freeze+lora`, or what {@linkcode parseMethod} made of it
  * @throws {OptionError} when the name or an option cannot be, when an option is another method's, or when the model has
- * adapters already
+ * what a method put in already; the model is then as it was
  *
  * @example
  * ```ts ignore
  * using classifier = await loadClassifier("minilm", { target: { labels: ["ham", "spam"] } });
- * applyMethod(classifier, "lora", { loraRank: 4 });
+ * applyMethod(classifier, "lora", { loraR: 4 });
  * await train(classifier, { train: examples }, { k: 16 });
  * saveAdapter(classifier, "out/adapter");
  * ```
  */
-export function applyMethod(
-  { model }: Classifier,
-  method: string | Method<MethodOptions>,
-  options: MethodOptions = {},
-): void {
+export function applyMethod(classifier: Classifier, method: string | Method, options: MethodOptions = {}): void {
   const { isFrozen, weights } = checkMethod(method, options);
-  if (adaptedLinears(model).size > 0) {
-    throw new OptionError("the model has LoRA adapters already: merge them into its weights first (mergeLora)");
+  const { model, adaptation } = classifier;
+  if (adaptation !== null) {
+    throw new OptionError(
+      `the model has ${adaptation.methods.join("+")} already: merge it into its weights first (mergeAdapter)`,
+    );
   }
   const { backbone, head } = model;
   const above = partsAbove(backbone, options);
@@ -42,7 +44,14 @@ export function applyMethod(
   using random = new Generator(options.seed ?? 0, backbone.device);
   setTrained(model, false);
   setTrained(head, true);
-  weights.apply(open, options, random);
+  const insertions = insertAll(weights, open, options, random);
+  if (weights.every(({ saves }) => saves === "model")) return;
+  classifier.adaptation = {
+    methods: weights.map(({ name }) => name),
+    options: optionsOf(weights, options),
+    trained: trainedBy(model, insertions),
+    insertions,
+  };
 }
 
 /**
@@ -50,22 +59,70 @@ export function applyMethod(
  *
  * @throws {OptionError} as {@linkcode applyMethod}, for all that does not depend on the model
  */
-export function checkMethod(method: string | Method<MethodOptions>, options: MethodOptions): Method<MethodOptions> {
+export function checkMethod(method: string | Method, options: MethodOptions): Method {
   const checked = typeof method === "string" ? parseMethod(method) : method;
   refuseForeign(checked, options);
   if (checked.isFrozen) checkFreezeOptions(options);
-  checked.weights.check(options);
+  for (const weights of checked.weights) {
+    checkGiven(weights.options, options);
+    weights.check?.(filled(weights, options));
+  }
   return checked;
 }
 
-function refuseForeign({ name, isFrozen, weights }: Method<MethodOptions>, options: MethodOptions): void {
-  const owners = [...weightMethods, { name: "freeze", options: freezeOptionNames }];
+/** What trains and is saved of a model into which this was put: in its tree, and beside it. */
+export function trainedBy(model: SequenceClassifier, insertions: readonly Insertion[]): Adaptation["trained"] {
+  const derived = new Set(derivedOf(insertions).flatMap(({ derivation }) => derivation.derived));
+  const tree = namedParameters(model);
+  const inTree = new Set(tree.values());
+  const isTrained = (tensor: Tensor): boolean => tensor.requiresGrad && !derived.has(tensor);
+  const beside = insertions.flatMap(({ module }) => [...namedParameters(module)]).filter(([, each]) =>
+    !inTree.has(each)
+  );
+  return new Map([...tree, ...beside].filter(([, tensor]) => isTrained(tensor)));
+}
+
+// All of it or nothing.
+function insertAll(
+  methods: readonly WeightMethod[],
+  open: OpenParts,
+  options: MethodOptions,
+  random: Generator,
+): readonly Insertion[] {
+  const insertions: Insertion[] = [];
+  try {
+    for (const method of methods) insertions.push(...method.apply(open, filled(method, options), random));
+    return insertions;
+  } catch (error) {
+    for (const insertion of insertions) {
+      insertion.detach();
+      disposeModule(insertion.module);
+    }
+    throw error;
+  }
+}
+
+// The options with the defaults of those that are not given.
+function filled(method: WeightMethod, options: MethodOptions): MethodOptions {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  return { ...method.defaults, ...Object.fromEntries(given) };
+}
+
+function optionsOf(methods: readonly WeightMethod[], options: MethodOptions): Adaptation["options"] {
+  const known = Object.assign({ ...extentDeclarations }, ...methods.map(({ options }) => options));
+  const values: MethodOptions = Object.assign({}, ...methods.map((method) => filled(method, options)));
+  return Object.fromEntries(Object.entries(values).filter(([name]) => name in known));
+}
+
+function refuseForeign({ name, isFrozen, weights }: Method, options: MethodOptions): void {
+  const owners = [...weightMethods, { name: "freeze", options: freezeDeclarations }];
+  const present = new Set([...weights.map(({ name }) => name), ...(isFrozen ? ["freeze"] : [])]);
+  const known = Object.assign({}, ...owners.filter(({ name }) => present.has(name)).map(({ options }) => options));
   for (const owner of owners) {
-    if (owner.name === weights.name || (owner.name === "freeze" && isFrozen)) continue;
-    for (const [option, called] of Object.entries(owner.options)) {
+    for (const option of Object.keys(owner.options)) {
       const value = options[option as keyof MethodOptions];
-      if (value !== undefined) {
-        throw new OptionError(`${called} is ${value}, but the method ${name} has none: that is for ${owner.name}`);
+      if (value !== undefined && !(option in known)) {
+        throw new OptionError(`${option} is ${value}, but the method ${name} has none: that is for ${owner.name}`);
       }
     }
   }

@@ -3,7 +3,7 @@
 import { OptionError } from "../errors.ts";
 import type { Backbone } from "../models/contract.ts";
 import { checkGiven } from "../options/check.ts";
-import { wholeNumber } from "../options/values.ts";
+import { trueOrFalse, wholeNumber } from "../options/values.ts";
 import type { OpenParts } from "./contract.ts";
 
 /** What freezing is told. */
@@ -17,9 +17,10 @@ export const freezeDeclarations = {
   freezeLayers: wholeNumber({ least: 0 }).describe("lowest layers that do not train, with freeze"),
 };
 
-/** The options' names, and what a message calls each. */
-export const freezeOptionNames: Readonly<Record<keyof FreezeOptions, string>> = {
-  freezeLayers: "the number of frozen layers",
+/** The same, and the option that every method has. */
+export const extentDeclarations = {
+  ...freezeDeclarations,
+  freezeEmbeddings: trueOrFalse().describe("do not train the embeddings").default(false),
 };
 
 /** Throws {@linkcode OptionError} unless the number of layers is given and is one. */
@@ -31,9 +32,10 @@ export function checkFreezeOptions(options: FreezeOptions): void {
 }
 
 /** What is left of a backbone above its lowest layers. Throws {@linkcode OptionError} when it has fewer layers. */
-export function partsAbove({ layers, finalNorm }: Backbone, { freezeLayers = 0 }: FreezeOptions): OpenParts {
+export function partsAbove(backbone: Backbone, { freezeLayers = 0 }: FreezeOptions): OpenParts {
+  const { layers, finalNorm } = backbone;
   if (freezeLayers > layers.length) {
     throw new OptionError(`the number of frozen layers is ${freezeLayers}, this model has ${layers.length}`);
   }
-  return { layers: layers.slice(freezeLayers), others: finalNorm === null ? [] : [finalNorm] };
+  return { backbone, layers: layers.slice(freezeLayers), others: finalNorm === null ? [] : [finalNorm] };
 }

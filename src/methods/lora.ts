@@ -1,163 +1,101 @@
-// LoRA (Hu et al. 2021, equation 3): beside a frozen weight W, a product of two narrow matrices is trained.
+// LoRA: beside frozen linear maps, products of two narrow matrices are trained.
 
 import { OptionError } from "../errors.ts";
-import type { Classifier } from "../models/classifier.ts";
-import type { SequenceClassifier, TransformerLayer } from "../models/contract.ts";
-import { adaptedLinears, type Linear, type LinearAdapter, namedLinears } from "../nn/linear.ts";
-import { linearMap } from "../nn/linear_map.ts";
-import { disposeModule, type Module, namedParameters, parameter } from "../nn/module.ts";
-import {
-  add_,
-  type Generator,
-  matmul,
-  mulScalar,
-  mulScalar_,
-  noGrad,
-  scope,
-  type Tensor,
-  uniform_,
-  zero_,
-} from "../torch/mod.ts";
-import { checkGiven } from "../options/check.ts";
-import { nameList, number, wholeNumber } from "../options/values.ts";
+import type { Insertion } from "../models/adaptation.ts";
+import { adaptedLinears, type Linear } from "../nn/linear.ts";
+import type { Module } from "../nn/module.ts";
+import { nameList, number, trueOrFalse, wholeNumber } from "../options/values.ts";
+import type { Generator } from "../torch/mod.ts";
 import type { OpenParts, WeightMethod } from "./contract.ts";
+import { Lora, type LoraShape } from "./lora_adapter.ts";
+import { linearsAt } from "./sites.ts";
 
 /** What LoRA is told. */
 export interface LoraOptions {
   /** r, the inner width of the product. Default 8. */
-  readonly loraRank?: number | undefined;
+  readonly loraR?: number | undefined;
   /** The product counts alpha / r times. Default 16. */
   readonly loraAlpha?: number | undefined;
+  /** The probability with which an element of the product's input is dropped in training. Default 0. */
+  readonly loraDropout?: number | undefined;
   /**
-   * The linear maps of each layer that get one: `query`, `key` and `value`, whatever the architecture calls them, and
-   * any other by the end of its key, such as `output.dense`. Default query and value.
+   * The linear maps of each layer that get one: `query`, `key`, `value`, `attentionOutput`, `intermediate` and `output`
+   * (the feed-forward's two), whatever the architecture calls them, and any by the end of its key, such as
+   * `output.dense`. Default query and value.
    */
   readonly loraTargets?: readonly string[] | undefined;
+  /** Whether the product counts alpha / sqrt(r) times (Kalajdzievski 2023), so that a larger r learns as fast. */
+  readonly useRslora?: boolean | undefined;
+  /** Whether the lengths of the weight's rows train besides: DoRA (Liu et al. 2024). Default false. */
+  readonly useDora?: boolean | undefined;
 }
 
-/** W x + b becomes W x + b + (alpha / r) B A x, with A `[r, inFeatures]` and B `[outFeatures, r]`. */
-export class Lora implements LinearAdapter {
-  readonly children: Readonly<Record<string, Module>>;
-  readonly rank: number;
-  readonly alpha: number;
-  readonly #a: Tensor;
-  readonly #b: Tensor;
+const declarations = {
+  loraR: wholeNumber({ least: 1 }, "rank").describe("r, the inner width of LoRA's matrices (default: 8)"),
+  loraAlpha: number({ above: 0 }).describe("LoRA counts alpha / r times (default: 16)"),
+  loraDropout: number({ least: 0, below: 1 }, "share").describe("of the input of LoRA's product (default: 0)"),
+  loraTargets: nameList().describe("linear maps that get LoRA (default: query,value)"),
+  useRslora: trueOrFalse().describe("LoRA counts alpha / sqrt(r) times"),
+  useDora: trueOrFalse().describe("DoRA: LoRA, and the lengths of the weights' rows train"),
+};
 
-  /** Uninitialised, in the size, type and place of the linear's weight. */
-  constructor({ weight }: Linear, rank: number, alpha: number) {
-    const { dtype, device } = weight;
-    this.rank = rank;
-    this.alpha = alpha;
-    this.#a = parameter([rank, weight.length(1)], { dtype, device });
-    this.#b = parameter([weight.length(0), rank], { dtype, device });
-    this.children = { lora_A: { parameters: { weight: this.#a } }, lora_B: { parameters: { weight: this.#b } } };
-  }
+const defaults = {
+  ...{ loraR: 8, loraAlpha: 16, loraDropout: 0, loraTargets: ["query", "value"], useRslora: false, useDora: false },
+} as const;
 
-  apply(output: Tensor, input: Tensor): Tensor {
-    return scope(() =>
-      add_(output, linearMap(mulScalar_(linearMap(input, this.#a, null), this.#scale), this.#b, null))
-    );
-  }
+export const lora = {
+  name: "lora",
+  summary: "products of two narrow matrices beside frozen ones (Hu et al. 2022); DoRA, rank-stabilised",
+  options: declarations,
+  defaults,
+  saves: "adapter",
+  apply({ layers }: OpenParts, options: LoraOptions, random: Generator): readonly Insertion[] {
+    const { loraTargets, ...filled } = { ...defaults, ...options };
+    if (layers.length === 0) {
+      throw new OptionError("LoRA has no layer to go into: every layer is frozen, freeze fewer");
+    }
+    const linears = layers.flatMap((layer) => linearsAt("loraTargets", layer, loraTargets ?? defaults.loraTargets));
+    const shape = shapeOf(filled);
+    for (const linear of linears) requireRoom(linear, shape);
+    return linears.map((linear) => {
+      const made = new Lora(linear, shape);
+      made.initialize(random);
+      return insertLora(linear, made);
+    });
+  },
+} as const satisfies WeightMethod<LoraOptions>;
 
-  /** (alpha / r) B A, `[outFeatures, inFeatures]`. */
-  product(): Tensor {
-    return scope(() => mulScalar(matmul(this.#b, this.#a), this.#scale));
-  }
+function shapeOf(options: LoraOptions): LoraShape {
+  const { loraR, loraAlpha, loraDropout, useRslora, useDora } = options;
+  return {
+    ...{ rank: loraR ?? defaults.loraR, alpha: loraAlpha ?? defaults.loraAlpha },
+    ...{ dropout: loraDropout ?? 0, isRankStabilised: useRslora ?? false, hasMagnitude: useDora ?? false },
+  };
+}
 
-  /** B is zero, so that training starts from the model as it was; A is PEFT's `kaiming_uniform_(a=sqrt(5))`. */
-  initialize(random: Generator): void {
-    const bound = 1 / Math.sqrt(this.#a.length(1));
-    noGrad(() =>
-      scope(() => {
-        uniform_(this.#a, -bound, bound, { generator: random });
-        zero_(this.#b);
-      })
-    );
-  }
+function requireRoom({ inFeatures, outFeatures }: Linear, { rank }: LoraShape): void {
+  const width = Math.min(inFeatures, outFeatures);
+  if (rank <= width) return;
+  throw new OptionError(
+    `loraR is ${rank}, but a linear map is ${inFeatures} to ${outFeatures} wide: r can be at most ${width}`,
+  );
+}
 
-  get #scale(): number {
-    return this.alpha / this.rank;
-  }
+/** Puts LoRA on a linear map. */
+export function insertLora(linear: Linear, lora: Lora): Insertion {
+  linear.adapt(lora);
+  return {
+    module: lora,
+    detach: () => linear.release(lora),
+    attach: () => linear.adapt(lora),
+    merging: { weights: [linear.weight], fold: () => lora.fold() },
+  };
 }
 
 /** The linear maps that have LoRA, by their keys. */
 export function loraLinears(module: Module): Map<string, { readonly linear: Linear; readonly lora: Lora }> {
   const found = adaptedLinears(module).entries().flatMap(([key, linear]) =>
-    linear.adapter instanceof Lora ? [[key, { linear, lora: linear.adapter }] as const] : []
+    linear.adapters.flatMap((lora) => lora instanceof Lora ? [[key, { linear, lora }] as const] : [])
   );
   return new Map(found);
-}
-
-/** What is saved of a model with LoRA, by its keys: the LoRA's parameters, and the head's where no LoRA stands for them. */
-export function adapterParameters(model: SequenceClassifier): Map<string, Tensor> {
-  const adapted = [...loraLinears(model).values()];
-  const own = [model.head, ...adapted.map(({ lora }) => lora)];
-  const saved = new Set(own.flatMap((part) => [...namedParameters(part).values()]));
-  for (const { linear } of adapted) for (const tensor of Object.values(linear.parameters)) saved.delete(tensor);
-  return new Map(namedParameters(model).entries().filter(([, tensor]) => saved.has(tensor)));
-}
-
-/**
- * Adds each LoRA product to its weight and takes the LoRA off: an ordinary model, which computes the same. Which
- * parameters train stays as it is; the next method decides that anew.
- */
-export function mergeLora({ model }: Classifier): void {
-  for (const { linear, lora } of loraLinears(model).values()) {
-    noGrad(() => scope(() => add_(linear.weight, lora.product()).dispose()));
-    linear.adapt(null);
-    disposeModule(lora);
-  }
-}
-
-/** The options' declarations. */
-export const loraDeclarations = {
-  loraRank: wholeNumber({ least: 1 }, "rank").describe("inner width of LoRA's matrices (default: 8)"),
-  loraAlpha: number({ above: 0 }).describe("LoRA counts alpha / rank times (default: 16)"),
-  loraTargets: nameList().describe("linear maps that get LoRA (default: query,value)"),
-};
-
-const defaults = { loraRank: 8, loraAlpha: 16, loraTargets: ["query", "value"] } as const;
-
-export const lora: WeightMethod<LoraOptions> = {
-  name: "lora",
-  options: { loraRank: "the LoRA rank", loraAlpha: "LoRA's alpha", loraTargets: "the list of LoRA's targets" },
-  defaults,
-  saves: "adapter",
-  check: (options: LoraOptions) => checkGiven(loraDeclarations, options),
-  apply({ layers }: OpenParts, options: LoraOptions, random: Generator): void {
-    const { loraRank, loraAlpha, loraTargets } = withDefaults(options);
-    if (layers.length === 0) {
-      throw new OptionError("LoRA has no layer to go into: every layer is frozen, freeze fewer");
-    }
-    for (const layer of layers) {
-      for (const linear of targetsIn(layer, loraTargets)) {
-        const adapter = new Lora(linear, loraRank, loraAlpha);
-        adapter.initialize(random);
-        linear.adapt(adapter);
-      }
-    }
-  },
-};
-
-function withDefaults(options: LoraOptions): { [Name in keyof LoraOptions]-?: NonNullable<LoraOptions[Name]> } {
-  const { loraRank = defaults.loraRank, loraAlpha = defaults.loraAlpha, loraTargets = defaults.loraTargets } = options;
-  return { loraRank, loraAlpha, loraTargets };
-}
-
-function targetsIn(layer: TransformerLayer, targets: readonly string[]): Set<Linear> {
-  const linears = namedLinears(layer);
-  const { query, key, value } = layer;
-  const projections = new Map(Object.entries({ query, key, value }));
-  return new Set(targets.flatMap((target) => {
-    const projection = projections.get(target);
-    const found = projection
-      ? [projection]
-      : [...linears].filter(([key]) => `.${key}`.endsWith(`.${target}`)).map(([, linear]) => linear);
-    if (found.length > 0) return found;
-    throw new OptionError(
-      `LoRA's target ${JSON.stringify(target)} is no linear map of a layer, there are: ${
-        [...linears.keys()].join(", ")
-      }`,
-    );
-  }));
 }

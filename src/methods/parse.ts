@@ -1,9 +1,10 @@
-// Reads what a method is called: selective, freeze and a weight method, joined by plus signs.
+// Reads what a method is called: selective, freeze and weight methods, joined by plus signs.
 
 import { OptionError } from "../errors.ts";
-import type { Method } from "./contract.ts";
+import { nearestName } from "../options/nearest.ts";
+import type { Method, WeightMethod } from "./contract.ts";
 import { full } from "./full.ts";
-import { type MethodOptions, weightMethods } from "./registry.ts";
+import { weightMethods } from "./registry.ts";
 
 const positions = "selective";
 const extent = "freeze";
@@ -13,11 +14,11 @@ export const methodWords: readonly string[] = [positions, extent, ...weightMetho
 
 /**
  * The method of a name such as `selective+lora`: `selective` (k positions carry gradients; without it all do), `freeze`
- * (the lowest layers do not train), and one weight method, which is `full` unless another is named.
+ * (the lowest layers do not train), and weight methods that can be together, which are `full` unless others are named.
  *
  * @throws {OptionError} when a word is unknown, comes twice, or contradicts another
  */
-export function parseMethod(text: string): Method<MethodOptions> {
+export function parseMethod(text: string): Method {
   const words = text.split("+").map((word) => word.trim());
   const refuse = (reason: string): never => {
     throw new OptionError(
@@ -26,14 +27,43 @@ export function parseMethod(text: string): Method<MethodOptions> {
     );
   };
   const unknown = words.find((word) => !methodWords.includes(word));
-  if (unknown !== undefined) refuse(`${JSON.stringify(unknown)} is none that is known`);
+  if (unknown !== undefined) refuse(`${JSON.stringify(unknown)} is none that is known${suggestion(unknown)}`);
   const twice = words.find((word, index) => words.indexOf(word) < index);
   if (twice !== undefined) refuse(`${twice} comes twice`);
-  const [weights = full, second] = weightMethods.filter(({ name }) => words.includes(name));
-  if (second) refuse(`${weights.name} and ${second.name} contradict each other`);
-  if (words.includes(extent) && words.includes(full.name)) refuse("with frozen layers it is not full");
+  const named = weightMethods.filter(({ name }) => words.includes(name));
+  const contradiction = contradictionIn(named) ?? companyOf(named, words);
+  if (contradiction !== undefined) refuse(contradiction);
+  if (words.includes(extent) && named.includes(full)) refuse("with frozen layers it is not full");
+  const weights = named.length > 0 ? named : [full];
   const [isSelective, isFrozen] = [words.includes(positions), words.includes(extent)];
   const parts = [...(isSelective ? [positions] : []), ...(isFrozen ? [extent] : [])];
-  const name = parts.length > 0 && weights === full ? parts : [...parts, weights.name];
-  return { name: name.join("+"), isSelective, isFrozen, weights };
+  const isUnnamed = parts.length > 0 && weights.includes(full);
+  const name = [...parts, ...(isUnnamed ? [] : weights.map(({ name }) => name))].join("+");
+  return { name, isSelective, isFrozen, weights };
+}
+
+function suggestion(word: string): string {
+  const near = nearestName(word, methodWords);
+  return near === undefined ? "" : ` (did you mean ${near}?)`;
+}
+
+function contradictionIn(methods: readonly WeightMethod[]): string | undefined {
+  for (const { name, excludes } of methods) {
+    for (const other of methods) {
+      const reason = excludes?.[other.name];
+      if (reason !== undefined) return `${name} cannot be together with ${other.name}: ${reason}`;
+      if (name !== other.name && name === full.name) {
+        return `full cannot be together with ${other.name}: it trains every weight, so that nothing is left to ${other.name}`;
+      }
+    }
+  }
+  return undefined;
+}
+
+// What stands beside a method that stands alone.
+function companyOf(methods: readonly WeightMethod[], words: readonly string[]): string | undefined {
+  const alone = methods.find(({ standsAlone }) => standsAlone);
+  if (alone === undefined) return undefined;
+  const other = words.find((word) => word !== alone.name && word !== positions);
+  return other && `${alone.name} cannot be together with ${other}: ${alone.standsAlone}`;
 }

@@ -1,15 +1,17 @@
-// PEFT's format of a LoRA adapter: adapter_config.json, and the keys in adapter_model.safetensors.
+// PEFT's format of an adapter: what adapter_config.json and the keys of adapter_model.safetensors have for each method.
 //
-// The reference implementation is Hugging Face's PEFT (`LoraConfig`, `PeftModel.save_pretrained`).
+// The reference implementation is Hugging Face's PEFT (`PeftConfig`, `PeftModel.save_pretrained`).
 
 import { CheckpointError } from "../errors.ts";
 import { hubModelOf } from "../hub/cache_layout.ts";
+import type { Adaptation, Insertion } from "../models/adaptation.ts";
 import { readJsonObject } from "../models/config.ts";
 import type { SequenceClassifier } from "../models/contract.ts";
 import { show } from "../files/shown.ts";
-import { adaptedLinears, namedLinears } from "../nn/linear.ts";
+import type { WeightsFile } from "../files/weights_file.ts";
+import { adaptedLinears } from "../nn/linear.ts";
 import { namedModules } from "../nn/module.ts";
-import { loraLinears } from "./lora.ts";
+import type { Tensor } from "../torch/mod.ts";
 
 export const adapterConfigName = "adapter_config.json";
 export const adapterWeightsName = "adapter_model.safetensors";
@@ -17,97 +19,119 @@ export const adapterWeightsName = "adapter_model.safetensors";
 /** What PEFT puts before a model's own keys. */
 export const keyPrefix = "base_model.model.";
 
-/** What of an adapter_config.json the loading of an adapter needs. */
+/** How PEFT writes what one method put into a model. */
+export interface PeftFormat {
+  /** `peft_type` in adapter_config.json. */
+  readonly type: string;
+  /** The method's name here. */
+  readonly method: string;
+  /** What stands before the model's keys in the file. Default {@linkcode keyPrefix}. */
+  readonly keyPrefix?: string;
+  /** The tensor of the file that has a name of its own, and the parameters that it holds side by side. */
+  readonly joined?: { readonly name: string; parts(model: SequenceClassifier): readonly Tensor[] };
+  /** Whether the fields can say what these options do. Default: always. */
+  canSay?(options: Adaptation["options"]): boolean;
+  /** The fields that are the method's own. */
+  fields(model: SequenceClassifier, options: Adaptation["options"]): Record<string, unknown>;
+  /** The method's options that the fields say. Throws {@linkcode CheckpointError} when it is not computed so here. */
+  options(fields: PeftFields, file: WeightsFile): Adaptation["options"];
+  /** Whether a key of the model is that of a parameter of the method's. */
+  isOwnKey(key: string): boolean;
+  /** Puts into the model what the file has parameters for, under keys of the model. */
+  insert(
+    model: SequenceClassifier,
+    options: Adaptation["options"],
+    file: WeightsFile,
+    keys: readonly string[],
+  ): readonly Insertion[];
+}
+
+/** What stands before the model's keys in a file of this format. */
+export function prefixOf(format: PeftFormat): string {
+  return format.keyPrefix ?? keyPrefix;
+}
+
+/** The fields of an adapter_config.json. */
+export class PeftFields {
+  constructor(readonly path: string, readonly values: Readonly<Record<string, unknown>>) {}
+
+  /** A whole number above 0. Throws {@linkcode CheckpointError} when it is none. */
+  count(name: string): number {
+    const value = this.values[name];
+    if (typeof value !== "number" || !Number.isInteger(value) || value < 1) {
+      return this.refuse(name, "a whole number above 0");
+    }
+    return value;
+  }
+
+  /** A finite number above 0. Throws {@linkcode CheckpointError} when it is none. */
+  positive(name: string): number {
+    const value = this.values[name];
+    if (typeof value !== "number" || !(value > 0 && value < Infinity)) return this.refuse(name, "a number above 0");
+    return value;
+  }
+
+  /** Refuses a field that has none of the values; one that is not there counts as null. */
+  only(name: string, ...values: readonly unknown[]): void {
+    if (values.every((value) => show(this.values[name] ?? null) !== show(value))) {
+      this.refuse(name, `${JSON.stringify(values.at(-1))} to be used here`);
+    }
+  }
+
+  /** Throws the {@linkcode CheckpointError} of a field that cannot be used. */
+  refuse(name: string, wanted: string): never {
+    throw new CheckpointError(`${this.path}: ${name} is ${show(this.values[name])}, it has to be ${wanted}`);
+  }
+}
+
+/** What every adapter_config.json says. */
 export interface AdapterConfig {
+  readonly fields: PeftFields;
   /** The checkpoint that the adapter goes with: its folder, or its name on the hub. */
   readonly base: string;
   /** Of a base on the hub. */
   readonly revision: string | undefined;
-  readonly rank: number;
-  /** The product counts alpha / rank times. */
-  readonly alpha: number;
   /** Whether it says that its head is on whole sequences, whatever its base is. */
   readonly isClassifier: boolean;
 }
 
-/** The content of adapter_config.json for a model with LoRA, whose base is in the folder `base`. */
-export function peftConfig(model: SequenceClassifier, base: string): Record<string, unknown> {
-  const [{ lora } = { lora: null }] = loraLinears(model).values();
+/** The content of adapter_config.json for a model whose base is in the folder `base`. */
+export function peftConfig(
+  format: PeftFormat,
+  model: SequenceClassifier,
+  { options }: Adaptation,
+  base: string,
+): Record<string, unknown> {
   const onHub = hubModelOf(base);
   const head = headModules(model);
   return {
-    peft_type: "LORA",
+    peft_type: format.type,
     task_type: model.pooling === "each" ? "CAUSAL_LM" : "SEQ_CLS",
     base_model_name_or_path: onHub?.name ?? base,
     ...(onHub && { revision: onHub.commit }),
     inference_mode: true,
-    r: lora?.rank,
-    lora_alpha: lora?.alpha,
-    lora_dropout: 0,
-    bias: "none",
-    fan_in_fan_out: false,
-    init_lora_weights: true,
-    target_modules: targetModules(model),
+    ...format.fields(model, options),
     modules_to_save: head.length > 0 ? head : null,
   };
 }
 
-// The last names of the adapted linear maps, when those mean no others, as PEFT finds them; else their whole keys.
-function targetModules(model: SequenceClassifier): string[] {
-  const adapted = loraLinears(model);
-  const lastName = (key: string): string => key.slice(key.lastIndexOf(".") + 1);
-  const names = new Set(adapted.keys().map(lastName));
-  const meant = namedLinears(model).keys().filter((key) => names.has(lastName(key)));
-  return [...(meant.every((key) => adapted.has(key)) ? names : adapted.keys())];
-}
-
-// The parts of the head that are saved whole: those without LoRA.
+// The parts of the head that are saved whole: those without an adapter.
 function headModules(model: SequenceClassifier): string[] {
   const parts = new Set(Object.values(model.head.children ?? {}).filter((part) => adaptedLinears(part).size === 0));
   return [...namedModules(model)].filter(([, module]) => parts.has(module)).map(([key]) => key);
 }
 
 /**
- * Reads an adapter_config.json.
+ * Reads what every adapter_config.json says.
  *
- * @throws {CheckpointError} when it is damaged, or of an adapter that is computed in another way than LoRA here
+ * @throws {CheckpointError} when it is damaged
  */
 export function readAdapterConfig(path: string): AdapterConfig {
-  const fields = readJsonObject(path);
-  const refuse = (name: string, wanted: string): never => {
-    throw new CheckpointError(`${path}: ${name} is ${show(fields[name])}, it has to be ${wanted}`);
+  const fields = new PeftFields(path, readJsonObject(path));
+  const { base_model_name_or_path: base, revision, task_type: task } = fields.values;
+  if (typeof base !== "string") return fields.refuse("base_model_name_or_path", "a checkpoint's folder or name");
+  return {
+    ...{ fields, base, isClassifier: task === "SEQ_CLS" },
+    revision: typeof revision === "string" ? revision : undefined,
   };
-  for (const [name, ...values] of plain) {
-    if (values.every((value) => show(fields[name] ?? null) !== show(value))) {
-      refuse(name, `${JSON.stringify(values.at(-1))} to be used here`);
-    }
-  }
-  const { peft_type: type, base_model_name_or_path: base, r: rank, lora_alpha: alpha } = fields;
-  if (type !== "LORA") refuse("peft_type", '"LORA", the only one that is known here');
-  if (typeof base !== "string") return refuse("base_model_name_or_path", "a checkpoint's folder or name");
-  if (typeof rank !== "number" || !Number.isInteger(rank) || rank < 1) return refuse("r", "a whole number above 0");
-  if (typeof alpha !== "number" || !(alpha > 0 && alpha < Infinity)) return refuse("lora_alpha", "a number above 0");
-  const revision = typeof fields["revision"] === "string" ? fields["revision"] : undefined;
-  const scaled = fields["use_rslora"] === true ? alpha * Math.sqrt(rank) : alpha;
-  return { base, revision, rank, alpha: scaled, isClassifier: fields["task_type"] === "SEQ_CLS" };
 }
-
-// Fields that change what an adapter computes, with the values at which it is LoRA as in the paper. What else an adapter
-// can have shows in its weights, whose keys are then unexpected.
-const plain: readonly (readonly [name: string, ...values: unknown[]])[] = [
-  ["bias", null, "none"],
-  ["lora_bias", null, false],
-  ["fan_in_fan_out", null, false],
-  ["use_dora", null, false],
-  ["use_qalora", null, false],
-  ["use_bdlora", null],
-  ["rank_pattern", null, {}],
-  ["alpha_pattern", null, {}],
-  ["layer_replication", null],
-  ["alora_invocation_tokens", null],
-  ["trainable_token_indices", null],
-  ["target_parameters", null],
-  ["arrow_config", null],
-  ["kasa_config", null],
-  ["monteclora_config", null],
-];

@@ -1,4 +1,4 @@
-// What is saved of a model while it trains: what a method put into it, or else all of it.
+// What is saved of a model while it trains: what methods made of it, or else all of it.
 
 import { openWeights } from "../files/open_weights.ts";
 import { openSafetensors } from "../files/safetensors.ts";
@@ -6,22 +6,29 @@ import type { WeightsFile } from "../files/weights_file.ts";
 import { CheckpointError } from "../errors.ts";
 import { list } from "../files/shown.ts";
 import type { Classifier } from "../models/classifier.ts";
-import { checkShapes, readParameter } from "../models/read_parameter.ts";
+import { checkShapes } from "../models/read_parameter.ts";
 import { writeClassifier } from "../models/save.ts";
 import { namedParameters } from "../nn/module.ts";
-import type { Tensor } from "../torch/mod.ts";
-import { loraLinears } from "./lora.ts";
-import { adapterWeightsName } from "./peft.ts";
-import { requireAdapter, savedAdapter, writeAdapter } from "./save_adapter.ts";
+import { type FileTensors, fileTensors } from "./file_tensors.ts";
+import { peftFormatOf } from "./peft_formats.ts";
+import { requireAdapter, weightsNameOf, writeAdapter } from "./save_adapter.ts";
+import { readParts, shapeOfParts } from "./side_by_side.ts";
 
 /** The parameters that are saved, by their names in the file of weights. */
-export function savedPart({ model }: Classifier): Map<string, Tensor> {
-  return loraLinears(model).size > 0 ? savedAdapter(model) : namedParameters(model);
+export function savedPart({ model, adaptation }: Classifier): FileTensors {
+  if (adaptation !== null) return fileTensors(model, adaptation);
+  return new Map(namedParameters(model).entries().map(([key, tensor]) => [key, [tensor]]));
+}
+
+/** What {@linkcode writeSavedPart} writes: a model, or an adapter in PEFT's format or in Fewtune's own. */
+export function savedKind({ adaptation }: Classifier): "model" | "peft" | "fewtune" {
+  if (adaptation === null) return "model";
+  return peftFormatOf(adaptation) ? "peft" : "fewtune";
 }
 
 /** Throws {@linkcode OptionError} when the model has an adapter and was not loaded from a folder, the adapter's base. */
 export function checkSavedPart(classifier: Classifier): void {
-  if (loraLinears(classifier.model).size > 0) requireAdapter(classifier);
+  if (classifier.adaptation !== null) requireAdapter(classifier);
 }
 
 /**
@@ -31,24 +38,26 @@ export function checkSavedPart(classifier: Classifier): void {
  * @throws {CheckpointError} when a file cannot be written
  */
 export function writeSavedPart(classifier: Classifier, folder: string, files: Readonly<Record<string, string>>): void {
-  const write = loraLinears(classifier.model).size > 0 ? writeAdapter : writeClassifier;
+  const write = classifier.adaptation ? writeAdapter : writeClassifier;
   write(classifier, folder, files);
 }
 
 /**
- * Reads what {@linkcode writeSavedPart} wrote back into a model of the same kind, to the bit.
+ * Reads what {@linkcode writeSavedPart} wrote back into a model of the same kind, to the bit: the parameters that are in
+ * the file as they are.
  *
  * @throws {CheckpointError} when the file is damaged, or holds other parameters
  */
 export function readSavedPart(classifier: Classifier, folder: string): void {
-  const parameters = savedPart(classifier);
+  const tensors = savedPart(classifier);
   using file = openPart(classifier, folder);
-  const missing = [...parameters.keys()].filter((name) => !file.tensors.has(name));
+  const missing = [...tensors.keys()].filter((name) => !file.tensors.has(name));
   if (missing.length > 0) throw new CheckpointError(`${file.path} lacks ${list(missing)}`);
-  checkShapes(file, new Map(parameters.keys().map((name) => [name, name])), parameters);
-  for (const [name, parameter] of parameters) readParameter(file, name, parameter);
+  const shapes = tensors.entries().map(([name, parts]) => [name, { shape: shapeOfParts(parts) }] as const);
+  checkShapes(file, new Map(tensors.keys().map((name) => [name, name])), new Map(shapes));
+  for (const [name, parts] of tensors) readParts(file, name, parts);
 }
 
-function openPart({ model }: Classifier, folder: string): WeightsFile {
-  return loraLinears(model).size > 0 ? openSafetensors(`${folder}/${adapterWeightsName}`) : openWeights(folder);
+function openPart({ adaptation }: Classifier, folder: string): WeightsFile {
+  return adaptation ? openSafetensors(`${folder}/${weightsNameOf(adaptation)}`) : openWeights(folder);
 }

@@ -1,9 +1,10 @@
 // A classifier with all that belongs to its checkpoint: configuration, label names, and what was new in it.
 
 import { OptionError } from "../errors.ts";
-import { disposeModule, initializeParameters, type ParameterOptions } from "../nn/module.ts";
-import { Generator } from "../torch/mod.ts";
+import { disposeModule, initializeParameters, namedParameters, type ParameterOptions } from "../nn/module.ts";
+import { Generator, type Tensor } from "../torch/mod.ts";
 import { ConfigReader } from "./config.ts";
+import type { Adaptation } from "./adaptation.ts";
 import type { Architecture, Pooling, SequenceClassifier } from "./contract.ts";
 import { architectureOf } from "./registry.ts";
 
@@ -22,6 +23,9 @@ export interface LabelTarget {
  * parameters.
  */
 export class Classifier implements Disposable {
+  /** What methods made of the model; null while all of it trains that is not frozen. */
+  adaptation: Adaptation | null = null;
+
   constructor(
     readonly model: SequenceClassifier,
     readonly architecture: Architecture,
@@ -38,7 +42,14 @@ export class Classifier implements Disposable {
     return typeof this.target === "string" ? [] : this.target.labels;
   }
 
+  /** What training changes: what methods say, else the parameters that require a gradient. */
+  get trained(): ReadonlyMap<string, Tensor> {
+    if (this.adaptation) return this.adaptation.trained;
+    return new Map(namedParameters(this.model).entries().filter(([, { requiresGrad }]) => requiresGrad));
+  }
+
   [Symbol.dispose](): void {
+    for (const { module } of this.adaptation?.insertions ?? []) disposeModule(module);
     disposeModule(this.model);
   }
 }

@@ -2,10 +2,14 @@
 
 import type { Activation } from "../nn/activation.ts";
 import type { Dropout } from "../nn/dropout.ts";
+import type { Embedding } from "../nn/embedding.ts";
 import type { Linear } from "../nn/linear.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
+import type { PrefixSlot } from "../nn/prefix_slot.ts";
+import type { SublayerEnd } from "../nn/sublayer_end.ts";
 import type { Device, DType, Generator, Tensor } from "../torch/mod.ts";
 import type { ConfigReader } from "./config.ts";
+import type { SidePlace } from "./side_network.ts";
 
 /** The inputs of N packed rows: token, position and segment of each, `[N]` int64. */
 export interface RowInputs {
@@ -14,11 +18,19 @@ export interface RowInputs {
   readonly tokenTypeIds: Tensor;
 }
 
+/** The linear maps of a layer, whatever the architecture calls them: attention's four and the feed-forward's two. */
+export const linearSites = ["query", "key", "value", "attentionOutput", "intermediate", "output"] as const;
+
+/** One of them. */
+export type LinearSite = typeof linearSites[number];
+
 /** One layer, in the parts around attention; only attention looks at other rows. */
 export interface TransformerLayer extends Module {
-  readonly query: Linear;
-  readonly key: Linear;
-  readonly value: Linear;
+  readonly linears: Readonly<Record<LinearSite, Linear>>;
+  /** How its halves end. */
+  readonly ends: Readonly<Record<"attention" | "feedForward", SublayerEnd>>;
+  /** Keys and values that every query sees before those of its sequence. */
+  readonly prefix: PrefixSlot;
   /** What queries, keys and values are made of: the hidden states, normalised first where the architecture does so. */
   attentionInput(hidden: Tensor): Tensor;
   /** The layer's output `[N, hiddenSize]` from its input and the attention's result, both `[N, hiddenSize]`. */
@@ -46,11 +58,17 @@ export interface Backbone extends Module {
   /** Whether a position attends to none after it. */
   readonly isCausal: boolean;
   readonly embeddings: Module;
+  /** The part of the embeddings that has a row for each token. */
+  readonly words: Embedding;
   readonly layers: readonly TransformerLayer[];
   /** What the last layer's output still goes through, a norm or a projection; null where that is nothing. */
   readonly finalNorm: RowModule | null;
+  /** Where a network can stand beside it. */
+  readonly side: SidePlace;
   /** Embeds rows: `[N, hiddenSize]`. */
   embed(rows: RowInputs, random: Generator | null): Tensor;
+  /** A further layer of its kind and with as many heads, so many times narrower, with uninitialised parameters. */
+  createLayer(reduction: number): TransformerLayer;
 }
 
 /** What of the last hidden states a classifier's head can read. */

@@ -67,14 +67,18 @@ class FewtuneForSequenceClassification(PreTrainedModel):
         self.mean_head = MeanHead(size, config.num_labels, dropout_of(base))
         self.post_init()
 
-    def forward(self, input_ids=None, attention_mask=None, labels=None, **inputs):
+    def forward(self, input_ids=None, attention_mask=None, labels=None, past_key_values=None, **inputs):
         backbone = self.base_model
         known = inspect.signature(backbone.forward).parameters
+        if past_key_values is not None and "past_key_values" not in known:
+            raise ValueError(f"{type(backbone).__name__} takes no keys before a text")
+        inputs["past_key_values"] = past_key_values
         inputs = {name: value for name, value in inputs.items() if name in known and value is not None}
         hidden = backbone(input_ids=input_ids, attention_mask=attention_mask, **inputs).last_hidden_state
         if attention_mask is None:
             attention_mask = hidden.new_ones(hidden.shape[:2])
-        mask = attention_mask.unsqueeze(-1)
+        # It is of the keys before a text too, which are no positions of it.
+        mask = attention_mask[:, -hidden.shape[1]:].unsqueeze(-1)
         logits = self.mean_head(hidden.masked_fill(mask == 0, 0).sum(1) / mask.sum(1))
         loss = None
         if labels is not None:

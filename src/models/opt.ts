@@ -7,7 +7,9 @@ import { LayerNorm } from "../nn/layer_norm.ts";
 import { Linear } from "../nn/linear.ts";
 import { linearMap } from "../nn/linear_map.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
+import { PrefixSlot } from "../nn/prefix_slot.ts";
 import { Projection } from "../nn/projection.ts";
+import { SublayerEnd } from "../nn/sublayer_end.ts";
 import { add_, addScalar, type Generator, scope, type Tensor } from "../torch/mod.ts";
 import type { ConfigReader } from "./config.ts";
 import type {
@@ -20,6 +22,7 @@ import type {
   TransformerLayer,
 } from "./contract.ts";
 import { withMeanHead } from "./mean_head.ts";
+import { SidePlace } from "./side_network.ts";
 
 interface OptConfig {
   readonly vocabSize: number;
@@ -72,13 +75,13 @@ const layerNormEps = 1e-5;
 
 class OptEmbeddings implements Module {
   readonly children: Readonly<Record<string, Module>>;
-  readonly #tokens: Embedding;
+  readonly words: Embedding;
   readonly #positions: Embedding;
   readonly #projectIn: Projection | null;
 
   constructor(config: OptConfig, options: ParameterOptions) {
     const { hiddenSize, wordEmbedProjDim } = config;
-    this.#tokens = new Embedding(config.vocabSize, wordEmbedProjDim, {
+    this.words = new Embedding(config.vocabSize, wordEmbedProjDim, {
       ...options,
       paddingIndex: config.padTokenId,
       hasSparseGradient: true,
@@ -86,20 +89,15 @@ class OptEmbeddings implements Module {
     this.#positions = new Embedding(config.maxPositionEmbeddings + positionOffset, hiddenSize, options);
     this.#projectIn = wordEmbedProjDim === hiddenSize ? null : new Projection(wordEmbedProjDim, hiddenSize, options);
     this.children = {
-      embed_tokens: this.#tokens,
+      embed_tokens: this.words,
       embed_positions: this.#positions,
       ...(this.#projectIn && { project_in: this.#projectIn }),
     };
   }
 
-  /** A row for each token, `[vocabSize, wordEmbedProjDim]`. */
-  get tokenWeight(): Tensor {
-    return this.#tokens.weight;
-  }
-
   forward(rows: RowInputs): Tensor {
     return scope(() => {
-      const tokens = this.#tokens.forward(rows.inputIds);
+      const tokens = this.words.forward(rows.inputIds);
       const hidden = this.#projectIn?.forward(tokens) ?? tokens;
       return add_(hidden, this.#positions.forward(addScalar(rows.positionIds, positionOffset)));
     });
@@ -108,38 +106,36 @@ class OptEmbeddings implements Module {
 
 class OptLayer implements TransformerLayer {
   readonly children: Readonly<Record<string, Module>>;
-  readonly query: Linear;
-  readonly key: Linear;
-  readonly value: Linear;
-  readonly #attentionOutput: Linear;
+  readonly linears: TransformerLayer["linears"];
+  readonly ends: TransformerLayer["ends"];
+  readonly prefix = new PrefixSlot();
   readonly #attentionNorm: LayerNorm;
-  readonly #intermediate: Linear;
-  readonly #output: Linear;
   readonly #outputNorm: LayerNorm;
-  readonly #dropout: Dropout;
   readonly #activation: Activation;
   readonly #isPreNorm: boolean;
 
   constructor(config: OptConfig, options: ParameterOptions) {
     const { hiddenSize, ffnDim } = config;
-    this.query = new Linear(hiddenSize, hiddenSize, options);
-    this.key = new Linear(hiddenSize, hiddenSize, options);
-    this.value = new Linear(hiddenSize, hiddenSize, options);
-    this.#attentionOutput = new Linear(hiddenSize, hiddenSize, options);
+    const square = (): Linear => new Linear(hiddenSize, hiddenSize, options);
+    const [query, key, value, attentionOutput] = [square(), square(), square(), square()];
+    const intermediate = new Linear(hiddenSize, ffnDim, options);
+    const output = new Linear(ffnDim, hiddenSize, options);
+    this.linears = { query, key, value, attentionOutput, intermediate, output };
     this.#attentionNorm = new LayerNorm(hiddenSize, layerNormEps, options);
-    this.#intermediate = new Linear(hiddenSize, ffnDim, options);
-    this.#output = new Linear(ffnDim, hiddenSize, options);
     this.#outputNorm = new LayerNorm(hiddenSize, layerNormEps, options);
-    this.#dropout = new Dropout(config.dropout);
     this.#activation = config.activationFunction;
     this.#isPreNorm = config.doLayerNormBefore;
-    const attention = { q_proj: this.query, k_proj: this.key, v_proj: this.value, out_proj: this.#attentionOutput };
+    const end = (norm: LayerNorm): SublayerEnd =>
+      new SublayerEnd(new Dropout(config.dropout), this.#isPreNorm ? null : norm);
+    this.ends = { attention: end(this.#attentionNorm), feedForward: end(this.#outputNorm) };
     this.children = {
-      self_attn: { children: attention },
+      self_attn: { children: { q_proj: query, k_proj: key, v_proj: value, out_proj: attentionOutput } },
       self_attn_layer_norm: this.#attentionNorm,
-      fc1: this.#intermediate,
-      fc2: this.#output,
+      fc1: intermediate,
+      fc2: output,
       final_layer_norm: this.#outputNorm,
+      prefix: this.prefix,
+      ...{ attention_end: this.ends.attention, output_end: this.ends.feedForward },
     };
   }
 
@@ -148,18 +144,13 @@ class OptLayer implements TransformerLayer {
   }
 
   afterAttention(hidden: Tensor, context: Tensor, random: Generator | null): Tensor {
+    const { attentionOutput, intermediate, output } = this.linears;
     return scope(() => {
-      const attended = this.#addTo(hidden, this.#attentionOutput.forward(context), this.#attentionNorm, random);
-      const inner = this.#intermediate.forward(this.#isPreNorm ? this.#outputNorm.forward(attended) : attended);
-      const output = this.#output.forwardActivated(inner, this.#activation);
-      return this.#addTo(attended, output, this.#outputNorm, random);
+      const attended = this.ends.attention.forward(attentionOutput.forward(context, random), hidden, random);
+      const inner = intermediate.forward(this.#isPreNorm ? this.#outputNorm.forward(attended) : attended, random);
+      const dense = output.forwardActivated(inner, this.#activation, random);
+      return this.ends.feedForward.forward(dense, attended, random);
     });
-  }
-
-  // How both halves of a layer end: dropout, the residual added, and in a post-norm model LayerNorm.
-  #addTo(residual: Tensor, output: Tensor, norm: LayerNorm, random: Generator | null): Tensor {
-    const sum = add_(this.#dropout.applyInPlace(output, random), residual);
-    return this.#isPreNorm ? sum : norm.forward(sum);
   }
 }
 
@@ -186,31 +177,33 @@ class OptOutput implements RowModule {
   }
 }
 
-interface OptModel extends Backbone {
-  readonly embeddings: OptEmbeddings;
-}
-
-function optModel(config: OptConfig, options: ParameterOptions): OptModel {
+function optModel(config: OptConfig, options: ParameterOptions): Backbone {
   const { hiddenSize, numAttentionHeads, ffnDim, activationFunction, maxPositionEmbeddings, vocabSize } = config;
   const embeddings = new OptEmbeddings(config, options);
   const finalNorm = new OptOutput(config, options);
   const layers = Array.from({ length: config.numHiddenLayers }, () => new OptLayer(config, options));
   const inOrder = { children: Object.fromEntries(layers.entries()) };
+  const side = new SidePlace();
   return {
     ...{ hiddenSize, numAttentionHeads, intermediateSize: ffnDim, activation: activationFunction },
     ...{ maxPositions: maxPositionEmbeddings, vocabSize },
     ...{ device: options.device ?? "cpu", dtype: options.dtype ?? "float32" },
     ...{ attentionDropout: new Dropout(config.attentionDropout), isCausal: true },
-    ...{ embeddings, layers, finalNorm },
-    children: { decoder: { children: { ...embeddings.children, ...finalNorm.children, layers: inOrder } } },
+    ...{ embeddings, words: embeddings.words, layers, finalNorm, side },
+    children: {
+      decoder: { children: { ...embeddings.children, ...finalNorm.children, layers: inOrder } },
+      side_network: side,
+    },
     embed: (rows) => embeddings.forward(rows),
+    createLayer: (reduction) =>
+      new OptLayer({ ...config, hiddenSize: hiddenSize / reduction, ffnDim: ffnDim / reduction }, options),
   };
 }
 
 // The standard head: a map of the last position, without a bias.
 class OptClassifier implements SequenceClassifier {
   readonly children: Readonly<Record<string, Module>>;
-  readonly backbone: OptModel;
+  readonly backbone: Backbone;
   readonly head: Module;
   readonly pooling = "last";
   readonly #score: Projection;
@@ -230,7 +223,7 @@ class OptClassifier implements SequenceClassifier {
 // A tied head has no parameter of its own: it reads that of the embeddings, which trains, or is frozen, with them.
 class OptLanguageModel implements SequenceClassifier {
   readonly children: Readonly<Record<string, Module>>;
-  readonly backbone: OptModel;
+  readonly backbone: Backbone;
   readonly head: Module;
   readonly pooling = "each";
   readonly numLabels: number;
@@ -249,7 +242,7 @@ class OptLanguageModel implements SequenceClassifier {
   }
 
   classify(pooled: Tensor): Tensor {
-    return this.#output?.forward(pooled) ?? linearMap(pooled, this.backbone.embeddings.tokenWeight, null);
+    return this.#output?.forward(pooled) ?? linearMap(pooled, this.backbone.words.weight, null);
   }
 }
 

@@ -6,8 +6,11 @@ import { Embedding } from "../nn/embedding.ts";
 import { LayerNorm } from "../nn/layer_norm.ts";
 import { Linear } from "../nn/linear.ts";
 import type { Module, ParameterOptions } from "../nn/module.ts";
+import { PrefixSlot } from "../nn/prefix_slot.ts";
+import { SublayerEnd } from "../nn/sublayer_end.ts";
 import { add_, addScalar, type Generator, mulScalar, scope, type Tensor } from "../torch/mod.ts";
-import type { Backbone, RowInputs, TransformerLayer } from "./contract.ts";
+import type { Backbone, LinearSite, RowInputs, TransformerLayer } from "./contract.ts";
+import { SidePlace } from "./side_network.ts";
 
 /** The sizes of an encoder, and the probabilities of its dropout. */
 export interface EncoderShape {
@@ -34,14 +37,8 @@ export interface EncoderShape {
 }
 
 /** The parts of a layer that have parameters. */
-export interface LayerParts {
-  readonly query: Linear;
-  readonly key: Linear;
-  readonly value: Linear;
-  readonly attentionOutput: Linear;
+export interface LayerParts extends Readonly<Record<LinearSite, Linear>> {
   readonly attentionNorm: LayerNorm;
-  readonly intermediate: Linear;
-  readonly output: Linear;
   readonly outputNorm: LayerNorm;
 }
 
@@ -55,7 +52,7 @@ export interface EncoderKeys {
 
 class Embeddings implements Module {
   readonly children: Readonly<Record<string, Module>>;
-  readonly #words: Embedding;
+  readonly words: Embedding;
   readonly #positions: Embedding;
   readonly #tokenTypes: Embedding | null;
   readonly #norm: LayerNorm;
@@ -64,7 +61,7 @@ class Embeddings implements Module {
 
   constructor(shape: EncoderShape, options: ParameterOptions) {
     const { hiddenSize, positionOffset, padTokenId, typeVocabSize } = shape;
-    this.#words = new Embedding(shape.vocabSize, hiddenSize, {
+    this.words = new Embedding(shape.vocabSize, hiddenSize, {
       ...options,
       paddingIndex: padTokenId,
       hasSparseGradient: true,
@@ -78,7 +75,7 @@ class Embeddings implements Module {
     this.#dropout = new Dropout(shape.dropout);
     this.#positionOffset = positionOffset;
     this.children = {
-      word_embeddings: this.#words,
+      word_embeddings: this.words,
       position_embeddings: this.#positions,
       ...(this.#tokenTypes && { token_type_embeddings: this.#tokenTypes }),
       LayerNorm: this.#norm,
@@ -87,7 +84,7 @@ class Embeddings implements Module {
 
   forward(rows: RowInputs, random: Generator | null): Tensor {
     return scope(() => {
-      const sum = this.#words.forward(rows.inputIds);
+      const sum = this.words.forward(rows.inputIds);
       if (this.#tokenTypes) add_(sum, this.#tokenTypes.forward(this.#typesOf(this.#tokenTypes, rows)));
       add_(sum, this.#positions.forward(addScalar(rows.positionIds, this.#positionOffset)));
       return this.#dropout.applyInPlace(this.#norm.forward(sum), random);
@@ -102,33 +99,33 @@ class Embeddings implements Module {
 
 class PostNormLayer implements TransformerLayer {
   readonly children: Readonly<Record<string, Module>>;
-  readonly query: Linear;
-  readonly key: Linear;
-  readonly value: Linear;
-  readonly #parts: LayerParts;
-  readonly #attentionDropout: Dropout;
-  readonly #outputDropout: Dropout;
+  readonly linears: TransformerLayer["linears"];
+  readonly ends: TransformerLayer["ends"];
+  readonly prefix = new PrefixSlot();
   readonly #activation: Activation;
 
   constructor(shape: EncoderShape, keys: EncoderKeys, options: ParameterOptions) {
     const { hiddenSize, intermediateSize, layerNormEps } = shape;
-    this.#parts = {
+    const attentionNorm = new LayerNorm(hiddenSize, layerNormEps, options);
+    const outputNorm = new LayerNorm(hiddenSize, layerNormEps, options);
+    this.linears = {
       query: new Linear(hiddenSize, hiddenSize, options),
       key: new Linear(hiddenSize, hiddenSize, options),
       value: new Linear(hiddenSize, hiddenSize, options),
       attentionOutput: new Linear(hiddenSize, hiddenSize, options),
-      attentionNorm: new LayerNorm(hiddenSize, layerNormEps, options),
       intermediate: new Linear(hiddenSize, intermediateSize, options),
       output: new Linear(intermediateSize, hiddenSize, options),
-      outputNorm: new LayerNorm(hiddenSize, layerNormEps, options),
     };
-    this.query = this.#parts.query;
-    this.key = this.#parts.key;
-    this.value = this.#parts.value;
-    this.#attentionDropout = new Dropout(shape.attentionOutputDropout);
-    this.#outputDropout = new Dropout(shape.dropout);
+    this.ends = {
+      attention: new SublayerEnd(new Dropout(shape.attentionOutputDropout), attentionNorm),
+      feedForward: new SublayerEnd(new Dropout(shape.dropout), outputNorm),
+    };
     this.#activation = shape.activation;
-    this.children = keys.layer(this.#parts);
+    const parts = keys.layer({ ...this.linears, attentionNorm, outputNorm });
+    this.children = {
+      ...{ ...parts, prefix: this.prefix },
+      ...{ attention_end: this.ends.attention, output_end: this.ends.feedForward },
+    };
   }
 
   attentionInput(hidden: Tensor): Tensor {
@@ -136,14 +133,15 @@ class PostNormLayer implements TransformerLayer {
   }
 
   afterAttention(hidden: Tensor, context: Tensor, random: Generator | null): Tensor {
-    const { attentionOutput, attentionNorm, intermediate, output, outputNorm } = this.#parts;
+    const { attentionOutput, intermediate, output } = this.linears;
     return scope(() => {
-      const attended = scope(() => {
-        const sum = add_(this.#attentionDropout.applyInPlace(attentionOutput.forward(context), random), hidden);
-        return attentionNorm.forward(sum);
-      });
-      const dense = scope(() => output.forwardActivated(intermediate.forward(attended), this.#activation));
-      return outputNorm.forward(add_(this.#outputDropout.applyInPlace(dense, random), attended));
+      const attended = scope(() =>
+        this.ends.attention.forward(attentionOutput.forward(context, random), hidden, random)
+      );
+      const dense = scope(() =>
+        output.forwardActivated(intermediate.forward(attended, random), this.#activation, random)
+      );
+      return this.ends.feedForward.forward(dense, attended, random);
     });
   }
 }
@@ -154,12 +152,19 @@ export function postNormEncoder(shape: EncoderShape, keys: EncoderKeys, options:
   const embeddings = new Embeddings(shape, options);
   const layers = Array.from({ length: shape.numHiddenLayers }, () => new PostNormLayer(shape, keys, options));
   const layer = { children: Object.fromEntries(layers.entries()) };
+  const side = new SidePlace();
   return {
     ...{ hiddenSize, numAttentionHeads, intermediateSize, activation, maxPositions, vocabSize },
     ...{ device: options.device ?? "cpu", dtype: options.dtype ?? "float32" },
     ...{ attentionDropout: new Dropout(shape.attentionDropout), isCausal: false },
-    ...{ embeddings, layers, finalNorm: null },
-    children: { embeddings, [keys.encoder]: { children: { layer } } },
+    ...{ embeddings, words: embeddings.words, layers, finalNorm: null, side },
+    children: { embeddings, [keys.encoder]: { children: { layer } }, side_network: side },
     embed: (rows, random) => embeddings.forward(rows, random),
+    createLayer: (reduction) => new PostNormLayer(narrowed(shape, reduction), keys, options),
   };
+}
+
+function narrowed(shape: EncoderShape, reduction: number): EncoderShape {
+  const { hiddenSize, intermediateSize } = shape;
+  return { ...shape, hiddenSize: hiddenSize / reduction, intermediateSize: intermediateSize / reduction };
 }

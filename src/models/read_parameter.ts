@@ -53,17 +53,19 @@ function readConverted(file: WeightsFile, name: string, parameter: Tensor, dtype
 /**
  * Checks that the tensors which parameters are read from (key to name in the file) have the parameters' shapes.
  *
+ * @param fitted what says the shapes, in the error
  * @throws {CheckpointError} when one differs, with its name and both shapes
  */
 export function checkShapes(
   file: WeightsFile,
   sources: ReadonlyMap<string, string>,
-  parameters: ReadonlyMap<string, Tensor>,
+  parameters: ReadonlyMap<string, Pick<Tensor, "shape">>,
+  fitted = "its config.json",
 ): void {
   const misfits = [...sources].flatMap(([key, name]) => {
     const [found, wanted] = [file.tensors.get(name)?.shape ?? [], parameters.get(key)?.shape ?? []];
     if (found.join() === wanted.join()) return [];
     return [`${plainly(name)} is ${show(found)} and not ${show(wanted)}`];
   });
-  if (misfits.length > 0) throw new CheckpointError(`${file.path} does not fit its config.json: ${list(misfits)}`);
+  if (misfits.length > 0) throw new CheckpointError(`${file.path} does not fit ${fitted}: ${list(misfits)}`);
 }

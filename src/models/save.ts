@@ -1,14 +1,13 @@
 // Saves a classifier as a folder that loads here and in Hugging Face's libraries: all of it or nothing.
 
 import { OptionError } from "../errors.ts";
-import { adaptedLinears } from "../nn/linear.ts";
 import { namedParameters } from "../nn/module.ts";
 import { type DType, type Tensor, toTypedArray } from "../torch/mod.ts";
 import type { Classifier } from "./classifier.ts";
 import modelFile from "./modeling_fewtune.py" with { type: "text" };
 import { writeFolder, writeText } from "../files/output_folder.ts";
 import type { SafetensorsDtype } from "../files/safetensors.ts";
-import { type SafetensorsSource, writeSafetensors } from "../files/safetensors_write.ts";
+import type { SafetensorsSource } from "../files/safetensors_write.ts";
 import { hasStandardHead, modelFileName, savedConfig } from "./saved_config.ts";
 import { writeShards } from "../files/shards_write.ts";
 import { completeTokenizer, copyTokenizer } from "./tokenizer_files.ts";
@@ -35,7 +34,7 @@ export interface SaveOptions {
  * when it is told `trust_remote_code=True`, and refuses it otherwise.
  * A language model saves as one; a tied weight is saved once, under the embeddings' key.
  *
- * A model with adapters is no ordinary checkpoint: `saveAdapter` saves the adapters alone, and after `mergeLora` the
+ * A model with adapters is no ordinary checkpoint: `saveAdapter` saves the adapters alone, and after `mergeAdapter` the
  * model is saved whole.
  *
  * @throws {CheckpointError} when the folder exists or cannot be written
@@ -62,17 +61,14 @@ export function writeClassifier(
   writeCompanions(classifier, folder, files);
 }
 
-function refuseAdapters({ model }: Classifier): void {
-  if (adaptedLinears(model).size > 0) {
-    throw new OptionError(
-      "the model has LoRA adapters: save them beside their base (saveAdapter), or merge them into its weights first (mergeLora)",
-    );
-  }
-}
-
-/** Writes parameters by name as a safetensors file. */
-export function writeParameters(path: string, parameters: ReadonlyMap<string, Tensor>): void {
-  writeSafetensors(path, parameterSources(parameters), { format: "pt" });
+function refuseAdapters({ adaptation }: Classifier): void {
+  if (adaptation === null) return;
+  throw new OptionError(
+    `the model has an adapter (${
+      adaptation.methods.join("+")
+    }): save it beside its base (saveAdapter), or merge it into ` +
+      "the model's weights first (mergeAdapter)",
+  );
 }
 
 /** What a file of weights holds of parameters by name. */
@@ -85,18 +81,25 @@ export function parameterSources(parameters: ReadonlyMap<string, Tensor>): Safet
   }));
 }
 
-/** Writes what goes with the weights: config.json, the model file, the tokenizer's, and `files` (name to content). */
+/**
+ * Writes what goes with the weights: config.json, the model file, the tokenizer's, and `files` (name to content).
+ *
+ * @param ownFields further fields of config.json's object `fewtune`
+ */
 export function writeCompanions(
   classifier: Classifier,
   folder: string,
   files: Readonly<Record<string, string>>,
+  ownFields: Readonly<Record<string, unknown>> = {},
 ): void {
   copyTokenizer(classifier.folder, folder);
   if (!hasStandardHead(classifier)) {
     completeTokenizer(folder, classifier);
     writeText(`${folder}/${modelFileName}`, modelFile);
   }
-  writeText(`${folder}/config.json`, JSON.stringify(savedConfig(classifier), null, 2) + "\n");
+  const config = savedConfig(classifier);
+  const described = { ...config, fewtune: { ...Object(config["fewtune"]), ...ownFields } };
+  writeText(`${folder}/config.json`, JSON.stringify(described, null, 2) + "\n");
   for (const [name, content] of Object.entries(files)) writeText(`${folder}/${name}`, content);
 }
 

@@ -48,8 +48,13 @@ function faultOfValue(path: readonly string[], schema: z.ZodType, value: unknown
   if (bare instanceof z.ZodObject && typeof value === "object" && value !== null && !Array.isArray(value)) {
     return faultOf(bare.shape, value, path);
   }
-  if (bare.safeParse(value).success) return undefined;
+  if (bare.safeParse(value).success && !hasPrototypeKey(value)) return undefined;
   return { path, message: `${path.join(".")} is ${shown(value)}, it has to be ${factsOf(bare).allowed}` };
+}
+
+// JSON can hold such a key, and zod leaves it out of what it judges.
+function hasPrototypeKey(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, "__proto__");
 }
 
 function unknown(path: readonly string[], names: readonly string[]): string {

@@ -127,7 +127,8 @@ export function pairOf(range: Range): z.ZodType<readonly [number, number]> {
 
 /** A number above 0 for each label, or numbers that balance them. */
 export function labelWeights(): z.ZodType<"balanced" | Readonly<Record<string, number>>> {
-  const weights = z.record(z.string(), within(z.number(), { above: 0 }));
+  // An object's prototype is no label, and zod would pass it over.
+  const weights = z.record(z.string().regex(/^(?!__proto__$)/), within(z.number(), { above: 0 }));
   return z.union([z.literal("balanced"), weights]).register(valueFacts, {
     allowed: "balanced, or a number above 0 for each label, such as spam=2,ham=1",
     placeholder: "weights",

@@ -3,7 +3,24 @@
 import type { Backbone, TransformerLayer } from "../models/contract.ts";
 import { attention, splitHeads } from "../nn/attention.ts";
 import { type AttentionGradient, attentionGradient } from "../nn/attention_gradient.ts";
-import { cat, copy_, type Generator, noGrad, scope, type Tensor, zeroGradAt } from "../torch/mod.ts";
+import type { PrefixRows } from "../nn/prefix_slot.ts";
+import {
+  add_,
+  cat,
+  copy_,
+  expand,
+  type Generator,
+  narrow,
+  noGrad,
+  reshape,
+  scope,
+  sumOver,
+  type Tensor,
+  to,
+  unsqueeze,
+  view,
+  zeroGradAt,
+} from "../torch/mod.ts";
 import type { PackedBatch } from "./batch.ts";
 import { type Block, fromRectangle, type PartOfBlock, rowsOf, toRectangle, toZeroRectangle } from "./layout.ts";
 
@@ -25,6 +42,8 @@ export interface LayerRun {
   readonly layer: TransformerLayer;
   readonly batch: PackedBatch;
   readonly random: DropoutRandom | null;
+  /** Whether {@linkcode attend} keeps the states of the rest's generator, with which its keys can be made again. */
+  readonly keepsRestStates?: boolean;
   /** Told when a block's rest or its selected rows are done. */
   readonly onWork?: ((kind: "restForward" | "selectedForward") => void) | undefined;
 }
@@ -44,26 +63,34 @@ export interface Projected extends Keys {
 export type RestKeys = Keys | null;
 
 /** Queries, keys and values of the selected rows, with gradients where they are on. */
-export function projectSelected({ layer, batch }: LayerRun, hidden: Tensor): Projected {
+export function projectSelected(run: LayerRun, hidden: Tensor): Projected {
   return scope(() => {
+    const { layer, random } = run;
     const input = layer.attentionInput(hidden);
-    return { query: layer.query.forward(input), ...selectedKeys(layer, batch, input) };
+    // Keys first: an adapter's dropout then draws the same numbers for them when they are projected alone.
+    const keys = selectedKeys(run, input);
+    return { query: layer.linears.query.forward(input, random?.selected ?? null), ...keys };
   });
 }
 
 /** Their keys and values alone. */
-export function projectSelectedKeys({ layer, batch }: LayerRun, hidden: Tensor): Keys {
-  return scope(() => selectedKeys(layer, batch, layer.attentionInput(hidden)));
+export function projectSelectedKeys(run: LayerRun, hidden: Tensor): Keys {
+  return scope(() => selectedKeys(run, run.layer.attentionInput(hidden)));
 }
 
-function selectedKeys(layer: TransformerLayer, batch: PackedBatch, input: Tensor): Keys {
-  const keys = keysOf(layer, input);
+function selectedKeys({ layer, batch, random }: LayerRun, input: Tensor): Keys {
+  const keys = keysOf(layer, input, random?.selected ?? null);
   stopGradients(batch, keys.key, keys.value);
   return keys;
 }
 
-function keysOf(layer: TransformerLayer, input: Tensor): Keys {
-  return { key: layer.key.forward(input), value: layer.value.forward(input) };
+function keysOf({ linears: { key, value } }: TransformerLayer, input: Tensor, random: Generator | null): Keys {
+  return { key: key.forward(input, random), value: value.forward(input, random) };
+}
+
+/** Whether a layer's keys and values are other ones each time that they are made. */
+export function hasRandomKeys({ linears: { key, value } }: TransformerLayer): boolean {
+  return [key, value].some(({ adapters }) => adapters.some(({ hasDropout }) => hasDropout));
 }
 
 /** Sets the gradient to zero, in a batch for masked mode, at the rows that are not selected. */
@@ -73,10 +100,13 @@ export function stopGradients(batch: PackedBatch, ...tensors: readonly Tensor[])
   }
 }
 
-/** Keys and values of a block's rest, made of the layer's input `[N_rest, d]`. */
-export function projectRest({ layer }: LayerRun, block: Block, rest: Tensor | null): RestKeys {
+/**
+ * Keys and values of a block's rest, made of the layer's input `[N_rest, d]`. Where an adapter has dropout, its generator
+ * has to be where it was before the block.
+ */
+export function projectRest({ layer, random }: LayerRun, block: Block, rest: Tensor | null): RestKeys {
   if (rest === null || block.rest.count === 0) return null;
-  return noGrad(() => scope(() => keysOf(layer, layer.attentionInput(rowsOf(rest, block.rest)))));
+  return noGrad(() => scope(() => keysOf(layer, layer.attentionInput(rowsOf(rest, block.rest)), random?.rest ?? null)));
 }
 
 /** What {@linkcode attend} works on. */
@@ -86,17 +116,29 @@ export interface Attending<Result> {
   readonly rest: Tensor | null;
   /** Where the layer's output at the rest goes; null: nothing reads it. */
   readonly restOutput: Tensor | null;
-  /** What is kept of a block: its context `[count, d]`, and the keys and values of its rest. */
-  readonly keep: (context: () => Tensor, restKeys: RestKeys, block: Block) => Result;
+  /** What is kept of a block. */
+  readonly keep: (attended: Attended) => Result;
+}
+
+/** A block after attention. */
+export interface Attended {
+  readonly block: Block;
+  /** Attention's result at its selected rows, `[count, d]`, computed when it is asked for. */
+  readonly context: () => Tensor;
+  readonly restKeys: RestKeys;
+  /** Of the rest's generator before the block; undefined where it is not kept. */
+  readonly restState: Uint8Array | undefined;
 }
 
 /** Runs attention, and the whole layer for the rest; gives what is kept of each block. */
 export function attend<Result>(run: LayerRun, { projected, rest, restOutput, keep }: Attending<Result>): Result[] {
   return run.batch.layout.blocks.map((block) =>
     scope(() => {
+      const restState = run.keepsRestStates ? run.random?.rest.state() : undefined;
       const { joined, restKeys } = runRest(run, block, projected, { input: rest, output: restOutput });
       run.onWork?.("restForward");
-      const result = keep(() => attendSelected(run, block, { ...projected, ...joined }), restKeys, block);
+      const context = (): Tensor => attendSelected(run, block, { ...projected, ...joined });
+      const result = keep({ block, context, restKeys, restState });
       run.onWork?.("selectedForward");
       return result;
     })
@@ -125,23 +167,38 @@ function runRest(run: LayerRun, block: Block, keys: Keys, { input, output }: Res
   return scope(() => {
     const rows = rowsOf(input, block.rest);
     const normed = noGrad(() => run.layer.attentionInput(rows));
-    const restKeys = noGrad(() => keysOf(run.layer, normed));
+    const restKeys = noGrad(() => keysOf(run.layer, normed, run.random?.rest ?? null));
     const joined = joinKeys(run, block, keys, restKeys);
     if (output !== null) noGrad(() => finishRest(run, block, joined, { rows, normed, output }));
     return { joined, restKeys };
   });
 }
 
-// Keys and values of a block's sequences in heads: first the selected positions', then the rest's.
-function joinKeys({ model }: LayerRun, block: Block, keys: Keys, rest: RestKeys): Keys {
-  const heads = model.numAttentionHeads;
-  const join = (selected: Tensor, others: Tensor | undefined): Tensor =>
+// Keys and values of a block's sequences in heads: first the prefix, then the selected positions', then the rest's.
+function joinKeys({ model, layer }: LayerRun, block: Block, keys: Keys, rest: RestKeys): Keys {
+  const prefix = layer.prefix.rows;
+  const join = (selected: Tensor, name: keyof Keys): Tensor =>
     scope(() => {
-      const first = splitHeads(toRectangle(rowsOf(selected, block.selected), block.selected), heads);
-      if (others === undefined) return first;
-      return cat([first, splitHeads(toRectangle(others, block.rest), heads)], 2);
+      const parts = [
+        ...(prefix ? [ofEach(block.sequences, to(prefix[name], { dtype: selected.dtype }))] : []),
+        toRectangle(rowsOf(selected, block.selected), block.selected),
+        ...(rest ? [toRectangle(rest[name], block.rest)] : []),
+      ];
+      return joinRows(parts.map((part) => splitHeads(part, model.numAttentionHeads)), 2);
     });
-  return { key: join(keys.key, rest?.key), value: join(keys.value, rest?.value) };
+  return { key: join(keys.key, "key"), value: join(keys.value, "value") };
+}
+
+// The same rows for each sequence, `[sequences, P, d]`.
+function ofEach(sequences: number, rows: Tensor): Tensor {
+  return expand(unsqueeze(rows, 0), [sequences, ...rows.shape]);
+}
+
+// A block's bias at the keys that there are: those of a prefix come first, and some layers have none.
+function biasAt(bias: Tensor | null, { key }: Keys): Tensor | null {
+  if (bias === null) return null;
+  const [known, count] = [bias.length(3), key.length(2)];
+  return known === count ? bias : narrow(bias, 3, known - count, count);
 }
 
 interface RestRows {
@@ -159,8 +216,13 @@ function finishRest(
 ): void {
   scope(() => {
     const context = scope(() => {
-      const inHeads = splitHeads(toRectangle(layer.query.forward(normed), block.rest), model.numAttentionHeads);
-      const options = { bias: block.restBias, dropout: model.attentionDropout, random: random?.rest ?? null };
+      const query = layer.linears.query.forward(normed, random?.rest ?? null);
+      const inHeads = splitHeads(toRectangle(query, block.rest), model.numAttentionHeads);
+      const options = {
+        bias: biasAt(block.restBias, { key, value }),
+        dropout: model.attentionDropout,
+        random: random?.rest ?? null,
+      };
       return fromRectangle(attention(inHeads, key, value, options), block.rest);
     });
     copy_(rowsOf(output, block.rest), layer.afterAttention(rows, context, random?.rest ?? null));
@@ -170,15 +232,21 @@ function finishRest(
 function attendSelected({ model, random }: LayerRun, block: Block, { query, key, value }: Projected): Tensor {
   return scope(() => {
     const rows = toRectangle(rowsOf(query, block.selected), block.selected);
-    const options = { bias: block.selectedBias, dropout: model.attentionDropout, random: random?.selected ?? null };
+    const bias = biasAt(block.selectedBias, { key, value });
+    const options = { bias, dropout: model.attentionDropout, random: random?.selected ?? null };
     const context = attention(splitHeads(rows, model.numAttentionHeads), key, value, options);
     return fromRectangle(context, block.selected);
   });
 }
 
+/** Gradients of the selected rows' queries, keys and values, `[N_selected, d]` each, and of the layer's prefix. */
+export interface AttendGradient extends AttentionGradient {
+  /** `[P, d]`; null where the layer has no prefix. */
+  readonly prefix: PrefixRows | null;
+}
+
 /**
- * Gradients of the selected rows' queries, keys and values, `[N_selected, d]` each, from that of their context. Dropout's
- * generator has to be where it was before attention.
+ * Gradients from that of the selected rows' context. Dropout's generator has to be where it was before attention.
  *
  * @param restKeysOf gives the keys and values of a block's rest, which the caller owns
  */
@@ -187,7 +255,7 @@ export function attendBackward(
   projected: Projected,
   gradient: Tensor,
   restKeysOf: (block: Block, index: number) => RestKeys,
-): AttentionGradient {
+): AttendGradient {
   return scope(() => {
     const blocks = run.batch.layout.blocks.map((block, index) =>
       scope(() => blockBackward(run, block, { projected, gradient, restKeys: restKeysOf(block, index) }))
@@ -196,6 +264,7 @@ export function attendBackward(
       query: joinRows(blocks.map(({ query }) => query)),
       key: joinRows(blocks.map(({ key }) => key)),
       value: joinRows(blocks.map(({ value }) => value)),
+      prefix: blocks.map(({ prefix }) => prefix).reduce(sumOfPrefixes),
     };
   });
 }
@@ -206,28 +275,50 @@ interface BlockBackward {
   readonly restKeys: RestKeys;
 }
 
-function blockBackward(
-  run: LayerRun,
-  block: Block,
-  { projected, gradient, restKeys }: BlockBackward,
-): AttentionGradient {
-  const { model, random } = run;
+function blockBackward(run: LayerRun, block: Block, { projected, gradient, restKeys }: BlockBackward): AttendGradient {
+  const { model, layer, random } = run;
   const part: PartOfBlock = block.selected;
   const heads = model.numAttentionHeads;
   const { key, value } = joinKeys(run, block, projected, restKeys);
   const query = splitHeads(toRectangle(rowsOf(projected.query, part), part), heads);
   const ofContext = splitHeads(toZeroRectangle(rowsOf(gradient, part), part), heads);
-  const options = { bias: block.selectedBias, dropout: model.attentionDropout, random: random?.selected ?? null };
-  const padded = attentionGradient(query, key, value, ofContext, part.width, options);
+  const bias = biasAt(block.selectedBias, { key, value });
+  const options = { bias, dropout: model.attentionDropout, random: random?.selected ?? null };
+  const { rows: prefix, length } = layer.prefix;
+  const padded = attentionGradient(query, key, value, ofContext, length + part.width, options);
   return {
     query: fromRectangle(padded.query, part),
-    key: fromRectangle(padded.key, part),
-    value: fromRectangle(padded.value, part),
+    key: fromRectangle(rowsAfter(padded.key, block, length), part),
+    value: fromRectangle(rowsAfter(padded.value, block, length), part),
+    prefix: prefix && {
+      key: sumOfFirst(padded.key, block, prefix.key),
+      value: sumOfFirst(padded.value, block, prefix.value),
+    },
   };
 }
 
-/** Rows of all blocks below each other. */
-export function joinRows(parts: readonly Tensor[]): Tensor {
+// Of `[sequences * (P + selected.width), d]` those after each sequence's first P rows.
+function rowsAfter(rows: Tensor, block: Block, count: number): Tensor {
+  if (count === 0) return rows;
+  const after = narrow(bySequence(rows, block), 1, count, block.selected.width);
+  return reshape(after, [block.sequences * block.selected.width, rows.length(1)]);
+}
+
+// The first P of each sequence, added up: those of a prefix, which the sequences share.
+function sumOfFirst(rows: Tensor, block: Block, prefix: Tensor): Tensor {
+  return sumOver(narrow(bySequence(rows, block), 1, 0, prefix.length(0)), [0], false, { dtype: prefix.dtype });
+}
+
+function bySequence(rows: Tensor, { sequences }: Block): Tensor {
+  return view(rows, [sequences, -1, rows.length(1)]);
+}
+
+function sumOfPrefixes(a: PrefixRows | null, b: PrefixRows | null): PrefixRows | null {
+  return a && b && { key: add_(a.key, b.key), value: add_(a.value, b.value) };
+}
+
+/** Rows of all blocks below each other, or tensors side by side in another dimension. */
+export function joinRows(parts: readonly Tensor[], dimension = 0): Tensor {
   const [only] = parts;
-  return parts.length === 1 && only ? only : cat(parts);
+  return parts.length === 1 && only ? only : cat(parts, dimension);
 }

@@ -4,10 +4,8 @@ import type { Backbone, SequenceClassifier } from "../models/contract.ts";
 import {
   type Device,
   type DType,
-  emptyLike,
   indexAdd_,
   indexSelect,
-  isGradEnabled,
   mul,
   noGrad,
   scope,
@@ -15,17 +13,10 @@ import {
   to,
   zeros,
 } from "../torch/mod.ts";
-import {
-  attend,
-  type DropoutRandom,
-  type HiddenStates,
-  joinRows,
-  type LayerRun,
-  projectSelected,
-  stopGradients,
-} from "./attend.ts";
+import { type DropoutRandom, type HiddenStates, stopGradients } from "./attend.ts";
 import type { PackedBatch } from "./batch.ts";
-import { rowsOf } from "./layout.ts";
+import { encodeBeside } from "./beside.ts";
+import { disposeStates, runLayer } from "./run_layer.ts";
 
 /**
  * Logits `[P, numLabels]` of a packed batch: of its sequences in their order, or for a language model of the selected
@@ -34,7 +25,8 @@ import { rowsOf } from "./layout.ts";
  * Each layer is h_G' = layer(h_G; K, V of G and R) with gradients and h_R' = layer(h_R; K, V of G and R) without
  * (Simoulin et al. 2023, section 2). In a batch for masked mode every row runs with gradients, and hooks on each
  * layer's hidden states, keys and values set them to zero at the rows that are not selected. A batch in which every
- * position is selected is full fine-tuning; under `noGrad` it is inference.
+ * position is selected is full fine-tuning; under `noGrad` it is inference. Where a network stands beside the backbone,
+ * its layers run so, and the backbone as in inference.
  *
  * @param random null in evaluation: no dropout
  */
@@ -71,12 +63,23 @@ function placeOf({ dtype, device }: Tensor): { readonly dtype: DType; readonly d
 }
 
 function encode(model: Backbone, batch: PackedBatch, random: DropoutRandom | null): HiddenStates {
+  const { network } = model.side;
+  if (network !== null) return encodeBeside(model, network, batch, random);
+  return throughLayers(model, batch, random, model.layers.length);
+}
+
+/** What the layers below number `end` give, of the embeddings: nothing above is computed. */
+export function throughLayers(
+  model: Backbone,
+  batch: PackedBatch,
+  random: DropoutRandom | null,
+  end: number,
+): HiddenStates {
   return scope(() => {
     let hidden = embed(model, batch, random);
-    for (const layer of model.layers) {
-      const next = runLayer({ model, layer, batch, random }, hidden, layer === model.layers.at(-1));
-      hidden.selected.dispose();
-      hidden.rest?.dispose();
+    for (const layer of model.layers.slice(0, end)) {
+      const next = runLayer({ model, layer, batch, random }, hidden, layer !== model.layers.at(-1));
+      disposeStates(hidden);
       hidden = next;
     }
     return hidden;
@@ -88,24 +91,4 @@ function embed(model: Backbone, batch: PackedBatch, random: DropoutRandom | null
   stopGradients(batch, selected);
   const rest = batch.layout.restRows > 0 ? noGrad(() => model.embed(batch.rest, random?.rest ?? null)) : null;
   return { selected, rest };
-}
-
-function runLayer(run: LayerRun, hidden: HiddenStates, isLast: boolean): HiddenStates {
-  return scope(() => {
-    const { layer, batch, random } = run;
-    const rest = hidden.rest !== null && !isLast ? emptyLike(hidden.rest) : null;
-    // Inference finishes the layer block by block, which bounds the feed-forward's workspace.
-    const isInference = random === null && !isGradEnabled();
-    const parts = attend(run, {
-      projected: projectSelected(run, hidden.selected),
-      rest: hidden.rest,
-      restOutput: rest,
-      keep: (context, _, block) =>
-        isInference ? layer.afterAttention(rowsOf(hidden.selected, block.selected), context(), null) : context(),
-    });
-    const joined = joinRows(parts);
-    const selected = isInference ? joined : layer.afterAttention(hidden.selected, joined, random?.selected ?? null);
-    stopGradients(batch, selected);
-    return { selected, rest };
-  });
 }

@@ -2,6 +2,7 @@
 
 import type { Module } from "../nn/module.ts";
 import type { SequenceClassifier } from "../models/contract.ts";
+import { OptionError } from "../errors.ts";
 import { noGrad, scope, type Tensor } from "../torch/mod.ts";
 import type { DropoutRandom } from "./attend.ts";
 import type { PackedBatch } from "./batch.ts";
@@ -33,7 +34,10 @@ export const precisions = ["float32", "bf16"] as const;
  */
 export type Precision = typeof precisions[number];
 
-/** A piece of a step's work: of one layer, of the embeddings (-1), or of the head (the number of layers). */
+/**
+ * A piece of a step's work: of one of the backbone's layers, or of that of a network beside it; of the embeddings (-1);
+ * or of the head (the number of layers).
+ */
 export interface Work {
   /** The forward pass of the rest, which has no gradients; that of the selected rows; or backward, with its rebuilding. */
   readonly kind: "restForward" | "selectedForward" | "backward";
@@ -70,10 +74,12 @@ export interface GradientOptions {
  * Runs a batch forward and backward, accumulates the gradients at the parameters, and returns the loss.
  *
  * A layer's activations are freed as soon as backward is done with it, and backward stops at the lowest layer that is
- * trained.
+ * trained. Where a network stands beside the backbone, backward goes through its layers alone; of the backbone the states
+ * that it reads are kept, at the selected rows.
  *
  * @param lossOf the loss, one element, of logits `[P, numLabels]` in the order of {@linkcode forward}; with
  * `rowsPerLogits` the part of it that comes from some of them, the first of which has the number `from`
+ * @throws {OptionError} as {@linkcode checkActivations}
  */
 export function accumulateGradients(
   model: SequenceClassifier,
@@ -81,6 +87,18 @@ export function accumulateGradients(
   lossOf: LossOf,
   options: GradientOptions,
 ): number {
+  checkActivations(model, options.activations ?? "store");
   if (options.keptStates) checkKeptStates(options.keptStates);
   return noGrad(() => scope(() => new Walk(model, batch, options).run(lossOf)));
+}
+
+/**
+ * Throws {@linkcode OptionError} when activations shall be computed again of a model with a network beside its backbone:
+ * what that reads of the backbone would take a second pass through all of it.
+ */
+export function checkActivations({ backbone }: SequenceClassifier, activations: ActivationMode): void {
+  if (activations === "store" || backbone.side.network === null) return;
+  throw new OptionError(
+    `activations are ${activations}, but a network beside the backbone stores its own, which are few: use store or auto`,
+  );
 }

@@ -28,8 +28,8 @@ export interface Block {
   readonly selected: PartOfBlock;
   readonly rest: PartOfBlock;
   /**
-   * What the scores of each part's queries get added, `[sequences, 1, 1 or queries, selected.width + rest.width]`:
-   * -Infinity at padding and, in a causal model, at later positions; null when nothing is hidden.
+   * What the scores of each part's queries get added, `[sequences, 1, 1 or queries, precedingKeys + selected.width +
+   * rest.width]`: -Infinity at padding and, in a causal model, at later positions; null when nothing is hidden.
    */
   readonly selectedBias: Tensor | null;
   readonly restBias: Tensor | null;
@@ -59,6 +59,8 @@ export interface LayoutOptions extends Placement {
   readonly rowsPerBlock: number;
   /** Whether a position sees none after it. */
   readonly isCausal: boolean;
+  /** How many keys stand before those of every sequence, seen from each position. */
+  readonly precedingKeys: number;
 }
 
 /**
@@ -128,9 +130,11 @@ function biases(
   sequences: readonly PartPositions[],
   selected: PartOfBlock,
   rest: PartOfBlock,
-  { isCausal, ...where }: LayoutOptions,
+  { isCausal, precedingKeys, ...where }: LayoutOptions,
 ): Pick<Block, "selectedBias" | "restBias"> {
+  const preceding = new Array<number>(precedingKeys).fill(-1);
   const keys = sequences.map((sequence) => [
+    ...preceding,
     ...padded(sequence.selected, selected.width),
     ...padded(sequence.rest, rest.width),
   ]);

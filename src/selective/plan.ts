@@ -24,8 +24,11 @@ export function planActivations(
   const shape = shapeOf(model, step);
   const usual: ActivationPlan = { activations: "recompute", keptStates: usualKeptStates(shape.layers) };
   const stored: ActivationPlan = { ...usual, activations: "store" };
-  if (memoryBudget === null) return extraWork(shape, usual) < worthwhile * stepWork(shape) ? usual : stored;
-  const ways = [stored, ...keptStatesOf(shape.layers).map((keptStates) => ({ ...usual, keptStates }))];
+  // A network beside the backbone stores what it has: see checkActivations.
+  const isFixed = model.backbone.side.network !== null;
+  if (memoryBudget === null) return !isFixed && extraWork(shape, usual) < worthwhile * stepWork(shape) ? usual : stored;
+  const others = isFixed ? [] : keptStatesOf(shape.layers).map((keptStates) => ({ ...usual, keptStates }));
+  const ways = [stored, ...others];
   const bySpeed = ways.toSorted((a, b) => extraWork(shape, a) - extraWork(shape, b));
   const fitting = bySpeed.find((plan) => estimatePeak(model, step, plan) <= memoryBudget);
   if (fitting !== undefined) return fitting;

@@ -10,16 +10,16 @@ import {
   item,
   maskedFill,
   narrow,
-  requiresGrad_,
   scope,
   type Tensor,
-  to,
   withGrad,
 } from "../torch/mod.ts";
 import {
   attend,
   attendBackward,
+  type AttendGradient,
   forwardRest,
+  hasRandomKeys,
   type HiddenStates,
   joinRows,
   type LayerRun,
@@ -33,7 +33,8 @@ import { poolBackward, poolRows } from "./forward.ts";
 import type { GradientOptions, LossOf, Work } from "./gradients.ts";
 import { isStateKept, usualKeptStates } from "./kept_states.ts";
 import type { Block } from "./layout.ts";
-import { lowestTrained } from "./step_shape.ts";
+import { leaf, takeGradient } from "./leaf.ts";
+import { type Track, trackOf } from "./track.ts";
 
 /** What a layer's backward step needs. What is null is built again. */
 interface Kept {
@@ -44,6 +45,8 @@ interface Kept {
   readonly restKeys: readonly RestKeys[] | null;
   /** Attention's result at the selected rows, a leaf. */
   readonly context: Tensor | null;
+  /** Of the rest's generator before each block; null where the rest's keys need none, or are kept. */
+  readonly restStates: readonly (Uint8Array | undefined)[] | null;
   /** The layer's output at the selected rows, with the graph from `input.selected` and `context` on. */
   readonly output: Tensor | null;
   readonly states: RandomStates;
@@ -64,8 +67,7 @@ export class Walk {
   readonly #model: SequenceClassifier;
   readonly #batch: PackedBatch;
   readonly #options: GradientOptions;
-  /** The lowest layer that is trained: -1 when the embeddings are, the number of layers when only the head is. */
-  readonly #lowest: number;
+  readonly #track: Track;
   readonly #isStored: boolean;
   readonly #hasRest: boolean;
   readonly #kept: Kept[] = [];
@@ -75,7 +77,7 @@ export class Walk {
     this.#model = model;
     this.#batch = batch;
     this.#options = options;
-    this.#lowest = lowestTrained(model.backbone);
+    this.#track = trackOf(model, batch, options);
     this.#isStored = options.activations !== "recompute";
     this.#hasRest = batch.layout.restRows > 0;
   }
@@ -93,33 +95,37 @@ export class Walk {
 
   // The last layer's output at the selected rows.
   #forward(): Tensor {
-    const { backbone } = this.#model;
+    const { layers } = this.#track;
     this.#embeddingStates = { attention: this.#state("selected"), rest: this.#state("rest") };
-    let hidden = this.#asInput(
-      { selected: this.#embed("selected"), rest: this.#hasRest ? this.#embed("rest") : null },
-      0,
-    );
+    let hidden: HiddenStates = {
+      selected: this.#track.embed("selected"),
+      rest: this.#hasRest ? this.#track.embed("rest") : null,
+    };
     this.#tell("selectedForward", -1);
-    backbone.layers.forEach((layer, index) => {
-      hidden = sharingCasts(() => this.#asInput(this.#forwardLayer(layer, hidden, index), index + 1));
+    layers.forEach((layer, index) => {
+      const input = this.#asInput(this.#track.enter(index, hidden), index);
+      hidden = sharingCasts(() => this.#forwardLayer(layer, input, index));
     });
-    return hidden.selected;
+    return this.#track.enter(layers.length, hidden).selected;
   }
 
   #forwardLayer(layer: TransformerLayer, input: HiddenStates, index: number): HiddenStates {
-    const isTrained = index >= this.#lowest;
+    const isTrained = index >= this.#track.lowest;
     const isStored = isTrained && this.#isStored;
     const isRebuilt = isTrained && !this.#isStored;
     const attention = isTrained ? this.#state("selected") : undefined;
     const restState = isRebuilt ? this.#state("rest") : undefined;
-    const isLast = index === this.#model.backbone.layers.length - 1;
+    const isLast = index === this.#track.layers.length - 1;
     const rest = input.rest !== null && !isLast ? emptyLike(input.rest) : null;
-    const { context, restKeys } = this.#attend(layer, input, { restOutput: rest, keepsRestKeys: isStored, index });
+    const { context, restKeys, restStates } = this.#attend(layer, input, {
+      ...{ restOutput: rest, keepsRestKeys: isStored, index },
+      keepsRestStates: isRebuilt && hasRandomKeys(layer),
+    });
     const tail = isRebuilt ? this.#state("selected") : undefined;
     const selected = isStored
       ? withGrad(() => this.#tail(layer, input.selected, context))
       : this.#tail(layer, input.selected, context);
-    this.#tell("selectedForward", index);
+    this.#tell("selectedForward", this.#track.placeOf(index));
     if (!isTrained) {
       for (const tensor of [context, input.selected, input.rest]) tensor?.dispose();
       return { selected, rest };
@@ -134,6 +140,7 @@ export class Walk {
       },
       restKeys: isStored ? restKeys : null,
       context: isStored || this.#hasRest ? context : freed(context),
+      restStates,
       output: isStored ? selected : null,
       states: { attention, tail, rest: restState },
     });
@@ -144,23 +151,28 @@ export class Walk {
   #attend(
     layer: TransformerLayer,
     input: HiddenStates,
-    { restOutput, keepsRestKeys, index }: {
+    { restOutput, keepsRestKeys, keepsRestStates = false, index }: {
       readonly restOutput: Tensor | null;
       readonly keepsRestKeys: boolean;
+      readonly keepsRestStates?: boolean;
       readonly index: number | null;
     },
-  ): { readonly context: Tensor; readonly restKeys: readonly RestKeys[] } {
+  ): Pick<Kept, "restStates"> & { readonly context: Tensor; readonly restKeys: readonly RestKeys[] } {
     return scope(() => {
-      const run = this.#runOf(layer, index);
+      const run = { ...this.#runOf(layer, index), keepsRestStates };
       const blocks = attend(run, {
         projected: projectSelected(run, input.selected),
         rest: input.rest,
         restOutput,
-        keep: (context, restKeys) => ({ context: context(), restKeys: keepsRestKeys ? restKeys : null }),
+        keep: ({ context, restKeys, restState }) => ({
+          ...{ context: context(), restState },
+          restKeys: keepsRestKeys ? restKeys : null,
+        }),
       });
       return {
         context: leaf(joinRows(blocks.map(({ context }) => context))),
         restKeys: blocks.map(({ restKeys }) => restKeys),
+        restStates: keepsRestStates ? blocks.map(({ restState }) => restState) : null,
       };
     });
   }
@@ -169,35 +181,37 @@ export class Walk {
     return layer.afterAttention(input, context, this.#options.random?.selected ?? null);
   }
 
-  // The embeddings' and each layer's output, as a leaf where backward goes on below it.
+  // A layer's input, as a leaf where backward goes on below it.
   #asInput({ selected, rest }: HiddenStates, index: number): HiddenStates {
-    if (index <= this.#lowest || index === this.#model.backbone.layers.length) return { selected, rest };
+    if (index <= this.#track.lowest) return { selected, rest };
     const made = leaf(selected);
     selected.dispose();
     return { selected: made, rest };
   }
 
   #keepsRest(index: number): boolean {
-    const { layers } = this.#model.backbone;
-    const { keptStates = usualKeptStates(layers.length) } = this.#options;
-    return isStateKept(keptStates, index, { layers: layers.length, lowest: this.#lowest });
+    const { layers: { length: layers }, lowest } = this.#track;
+    const { keptStates = usualKeptStates(layers) } = this.#options;
+    return isStateKept(keptStates, index, { layers, lowest });
   }
 
   #throughHead(last: Tensor, lossOf: LossOf): { readonly loss: number; readonly gradient: Tensor | null } {
-    const { layers, finalNorm } = this.#model.backbone;
+    const { layers: { length: atHead }, finalNorm } = this.#model.backbone;
+    const isTrained = this.#track.lowest < this.#track.layers.length;
     const pooled = poolRows(this.#model, this.#batch, last);
     const { dtype } = last;
     if (finalNorm === null) last.dispose();
     const { loss, atPooled } = this.#headLoss(pooled, lossOf);
     pooled.dispose();
-    this.#tell("backward", layers.length);
+    this.#tell("backward", atHead);
     this.#options.onComplete?.(this.#model.head);
-    const isWanted = this.#lowest < layers.length || finalNorm !== null;
-    const gradient = atPooled !== null && isWanted ? poolBackward(this.#batch, atPooled, dtype) : null;
+    const gradient = atPooled !== null && (isTrained || finalNorm !== null)
+      ? poolBackward(this.#batch, atPooled, dtype)
+      : null;
     atPooled?.dispose();
     if (gradient === null || finalNorm === null) return { loss, gradient: this.#masked(gradient) };
     const atLast = this.#throughFinalNorm(finalNorm, last, gradient);
-    return { loss, gradient: this.#lowest < layers.length ? this.#masked(atLast) : null };
+    return { loss, gradient: isTrained ? this.#masked(atLast) : null };
   }
 
   // The loss, and the gradient at what the head reads; null when the loss is not of it.
@@ -248,16 +262,24 @@ export class Walk {
 
   // The gradient at the embeddings' output, null when backward stops above them.
   #throughLayers(atLast: Tensor | null): Tensor | null {
-    let gradient = atLast;
+    let gradient = this.#leave(this.#track.layers.length, atLast);
     for (let kept = this.#kept.at(-1); kept !== undefined && gradient !== null; kept = this.#kept.at(-1)) {
       this.#rebuildRest(kept);
       const atOutput = gradient;
-      gradient = this.#masked(sharingCasts(() => this.#backThrough(kept, atOutput)));
+      const atInput = this.#masked(sharingCasts(() => this.#backThrough(kept, atOutput)));
       this.#kept.pop();
-      this.#tell("backward", kept.index);
-      this.#options.onComplete?.(kept.layer);
+      gradient = this.#leave(kept.index, atInput);
     }
     return gradient;
+  }
+
+  // The gradient at what is below a layer, from that at its input, which it takes over.
+  #leave(index: number, gradient: Tensor | null): Tensor | null {
+    const { layers } = this.#track;
+    const below = gradient && this.#track.leave(index, gradient);
+    if (index < layers.length) this.#tell("backward", this.#track.placeOf(index));
+    for (const part of this.#track.partsAt(index)) this.#options.onComplete?.(part);
+    return below;
   }
 
   // Takes `gradient`, at the layer's output, over.
@@ -271,12 +293,17 @@ export class Walk {
   }
 
   // Adds to the gradient of the leaf `input`.
-  #backThroughAttention({ layer, restKeys, states, input: { rest } }: Kept, input: Tensor, atContext: Tensor): void {
+  #backThroughAttention(kept: Kept, input: Tensor, atContext: Tensor): void {
+    const { layer, restKeys, states, input: { rest } } = kept;
     this.#setState("selected", states.attention);
     const run = this.#runOf(layer, null);
     const projected = withGrad(() => projectSelected(run, input));
-    const restKeysOf = (block: Block, index: number): RestKeys => restKeys?.[index] ?? projectRest(run, block, rest);
+    const restKeysOf = (block: Block, index: number): RestKeys => {
+      this.#setState("rest", kept.restStates?.[index]);
+      return restKeys?.[index] ?? projectRest(run, block, rest);
+    };
     const gradients = attendBackward(run, projected, atContext, restKeysOf);
+    backThroughPrefix(layer, gradients);
     for (const each of restKeys ?? []) disposeKeys(each);
     rest?.dispose();
     for (const name of ["query", "key", "value"] as const) {
@@ -312,8 +339,8 @@ export class Walk {
   #selectedInput({ input: { selected } }: Kept): Tensor {
     if (selected !== null) return selected;
     this.#setState("selected", this.#embeddingStates.attention);
-    const embedded = this.#embed("selected");
-    return this.#lowest < 0 ? leaf(embedded) : embedded;
+    const embedded = this.#track.embed("selected");
+    return this.#track.lowest < 0 ? leaf(embedded) : embedded;
   }
 
   // Runs the rest forward again from the next kept state below, up to the input of `kept`.
@@ -325,19 +352,10 @@ export class Walk {
     segment.forEach((below, at) => {
       if (below.input.rest === null && at === 0) {
         this.#setState("rest", this.#embeddingStates.rest);
-        below.input.rest = this.#embed("rest");
+        below.input.rest = this.#track.embed("rest");
       }
       const above = segment[at + 1];
       if (above !== undefined) above.input.rest = sharingCasts(() => this.#forwardRest(below));
-    });
-  }
-
-  // The embeddings of a part's rows in the type of the hidden states.
-  #embed(part: "selected" | "rest"): Tensor {
-    return scope(() => {
-      const { backbone } = this.#model;
-      const embedded = backbone.embed(this.#batch[part], this.#options.random?.[part] ?? null);
-      return this.#options.precision === "bf16" ? to(embedded, { dtype: "bfloat16" }) : embedded;
     });
   }
 
@@ -347,7 +365,9 @@ export class Walk {
     return scope(() => {
       const run = this.#runOf(layer, null);
       const restOutput = emptyLike(rest);
-      const keys = projectSelectedKeys(run, this.#selectedInput(kept));
+      const selected = this.#selectedInput(kept);
+      this.#setState("selected", states.attention);
+      const keys = projectSelectedKeys(run, selected);
       this.#setState("rest", states.rest);
       forwardRest(run, keys, { input: rest, output: restOutput });
       return restOutput;
@@ -356,9 +376,9 @@ export class Walk {
 
   #throughEmbeddings(gradient: Tensor): void {
     this.#setState("selected", this.#embeddingStates.attention);
-    scope(() => backward(withGrad(() => this.#embed("selected")), { gradient }));
+    scope(() => backward(withGrad(() => this.#track.embed("selected")), { gradient }));
     this.#tell("backward", -1);
-    this.#options.onComplete?.(this.#model.backbone.embeddings);
+    if (this.#track.start !== null) this.#options.onComplete?.(this.#track.start);
   }
 
   #masked(gradient: Tensor | null): Tensor | null {
@@ -371,7 +391,7 @@ export class Walk {
   #runOf(layer: TransformerLayer, index: number | null): LayerRun {
     return {
       ...{ model: this.#model.backbone, layer, batch: this.#batch, random: this.#options.random },
-      ...(index !== null && { onWork: (kind: Work["kind"]) => this.#tell(kind, index) }),
+      ...(index !== null && { onWork: (kind: Work["kind"]) => this.#tell(kind, this.#track.placeOf(index)) }),
     };
   }
 
@@ -389,15 +409,13 @@ export class Walk {
   }
 }
 
-function leaf(tensor: Tensor): Tensor {
-  return scope(() => requiresGrad_(detach(tensor)));
-}
-
-// The gradient that backward left at a leaf, which is done with; null when none reached it.
-function takeGradient(leaf: Tensor): Tensor | null {
-  const gradient = leaf.grad;
-  leaf.dispose();
-  return gradient;
+// The prefix is made of nothing else: its gradient goes to its parameters as it is.
+function backThroughPrefix({ prefix: { rows } }: TransformerLayer, { prefix: gradient }: AttendGradient): void {
+  if (rows === null || gradient === null) return;
+  for (const name of ["key", "value"] as const) {
+    if (rows[name].requiresGrad) backward(rows[name], { gradient: gradient[name] });
+    gradient[name].dispose();
+  }
 }
 
 function freed(tensor: Tensor | null): null {

@@ -49,6 +49,12 @@ export const foreachAddScalar_ = operator(
 export const indexAdd_ = operator(
   "aten::index_add_(Tensor(a!) self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor(a!)",
 );
+export const indexCopy_ = operator(
+  "aten::index_copy_(Tensor(a!) self, int dim, Tensor index, Tensor source) -> Tensor(a!)",
+);
+export const indexFill_ = operator(
+  "aten::index_fill_.int_Scalar(Tensor(a!) self, int dim, Tensor index, Scalar value) -> Tensor(a!)",
+);
 export const view = operator(
   "aten::view(Tensor(a) self, SymInt[] size) -> Tensor(a)",
 );
@@ -57,6 +63,9 @@ export const viewDtype = operator(
 );
 export const reshape = operator(
   "aten::reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)",
+);
+export const expand = operator(
+  "aten::expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> Tensor(a)",
 );
 export const transpose = operator(
   "aten::transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)",
@@ -105,6 +114,9 @@ export const add_ = operator(
 );
 export const addScalar = operator(
   "aten::add.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor",
+);
+export const addScalar_ = operator(
+  "aten::add_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)",
 );
 export const sub = operator(
   "aten::sub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor",
@@ -157,8 +169,23 @@ export const relu_ = operator(
 export const sigmoid = operator(
   "aten::sigmoid(Tensor self) -> Tensor",
 );
+export const erfinv_ = operator(
+  "aten::erfinv_(Tensor(a!) self) -> Tensor(a!)",
+);
+export const sigmoid_ = operator(
+  "aten::sigmoid_(Tensor(a!) self) -> Tensor(a!)",
+);
 export const exp = operator(
   "aten::exp(Tensor self) -> Tensor",
+);
+export const logit = operator(
+  "aten::logit(Tensor self, float? eps=None) -> Tensor",
+);
+export const abs = operator(
+  "aten::abs(Tensor self) -> Tensor",
+);
+export const clamp_ = operator(
+  "aten::clamp_(Tensor(a!) self, Scalar? min=None, Scalar? max=None) -> Tensor(a!)",
 );
 export const sum = operator(
   "aten::sum(Tensor self, *, ScalarType? dtype=None) -> Tensor",
@@ -181,6 +208,9 @@ export const maskedFill_ = operator(
 export const lessThanScalar = operator(
   "aten::lt.Scalar(Tensor self, Scalar other) -> Tensor",
 );
+export const equalScalar = operator(
+  "aten::eq.Scalar(Tensor self, Scalar other) -> Tensor",
+);
 export const where = operator(
   "aten::where.self(Tensor condition, Tensor self, Tensor other) -> Tensor",
 );
@@ -192,6 +222,12 @@ export const powScalar = operator(
 );
 export const argmax = operator(
   "aten::argmax(Tensor self, int? dim=None, bool keepdim=False) -> Tensor",
+);
+export const topk = operator(
+  "aten::topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)",
+);
+export const nonzero = operator(
+  "aten::nonzero(Tensor self) -> Tensor",
 );
 export const isfinite = operator(
   "aten::isfinite(Tensor self) -> Tensor",

@@ -11,8 +11,9 @@ import { tensorFrom } from "./transfer.ts";
 export class Generator implements Disposable {
   #handle: number;
 
+  /** @param device where it draws; for `meta`, where nothing is drawn, it is one of the CPU */
   constructor(seed: number | bigint, device: Device = "cpu") {
-    const [type, index] = deviceCode(device);
+    const [type, index] = deviceCode(device === "meta" ? "cpu" : device);
     check(shim().ft_generator_new(type, index, output.rewind().buffer), `making a random generator on ${device}`);
     this.#handle = output.readInteger();
     this.seed(seed);
@@ -24,7 +25,7 @@ export class Generator implements Disposable {
     return this.#handle;
   }
 
-  /** Starts the sequence of `seed`. */
+  /** Starts the sequence of `seed`, of which on the CPU the lowest 32 bits count. */
   seed(seed: number | bigint): void {
     input.rewind().writeInteger(this.handle);
     input.writeInteger(seed);

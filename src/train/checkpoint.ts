@@ -7,6 +7,7 @@ import { replaceFolder, writeText } from "../files/output_folder.ts";
 import { nonFiniteAsText, reasonOf } from "../files/shown.ts";
 import { readSavedPart, writeSavedPart } from "../methods/saved_part.ts";
 import type { Classifier } from "../models/classifier.ts";
+import { refreshDerived } from "../models/derivations.ts";
 import { threads } from "../torch/mod.ts";
 import type { RunIdentity } from "./run_identity.ts";
 import { initialState, type RunState } from "./run_state.ts";
@@ -29,7 +30,7 @@ export interface CheckpointRecord {
 }
 
 // What changes when the files of a checkpoint do.
-const format = 1;
+const format = 2;
 const mostBytes = 2 ** 24;
 const [recordName, tensorsName] = ["trainer.json", "trainer.safetensors"];
 
@@ -105,6 +106,7 @@ export function readRecord(folder: string): CheckpointRecord {
 export function readParts(folder: string, { classifier, trainer }: CheckpointParts): void {
   readSavedPart(classifier, folder);
   readTrainerFile(join(folder, tensorsName), trainer);
+  refreshDerived(classifier.adaptation);
 }
 
 function namesIn(folder: string): string[] {

@@ -7,14 +7,15 @@ import type { Table } from "../data/table.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { Classifier, Target } from "../models/classifier.ts";
 import type { Pooling } from "../models/contract.ts";
+import { longestText } from "../models/preceding.ts";
 import { applyMethod } from "../methods/apply.ts";
 import type { Method } from "../methods/contract.ts";
 import { hubModelOf } from "../hub/cache_layout.ts";
 import { modelFolder } from "../hub/model_folder.ts";
 import type { DownloadEvent } from "../hub/options.ts";
 import { loadClassifier } from "../methods/load.ts";
-import type { MethodOptions } from "../methods/registry.ts";
-import { writeSavedPart } from "../methods/saved_part.ts";
+import { methodDeclarations, type MethodOptions } from "../methods/registry.ts";
+import { savedKind, writeSavedPart } from "../methods/saved_part.ts";
 import { hasStandardHead } from "../models/saved_config.ts";
 import { initialize } from "../native/load.ts";
 import type { OnProgress } from "../native/progress.ts";
@@ -101,7 +102,8 @@ export interface FineTuneResult extends Omit<TrainResult, "metrics"> {
 
 /**
  * Fine-tunes a checkpoint on tables and saves the result, with its tokenizer, a model card (README.md), and a
- * `training.json` that says how it was made. With LoRA the result is an adapter, else a model.
+ * `training.json` that says how it was made. The result is an adapter where a method trains less than the model's own
+ * weights, else a model.
  *
  * The run's folder holds its options (`train_config.json`) and its log (`metrics.jsonl`, TensorBoard's files) from just
  * before the first step, then its checkpoints, and at the end the result: training.json comes last. When the signal is
@@ -142,7 +144,7 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   using classifier = await loadClassifier(folder, { target, pooling, seed, device, signal, onProgress });
   requireVocabulary(classifier, tokenizer, model);
   applyMethod(classifier, method, settings);
-  const maxLength = checkedMaxLength(options.maxLength, 256, classifier.model.backbone.maxPositions);
+  const maxLength = checkedMaxLength(options.maxLength, 256, longestText(classifier.model.backbone));
   const names = mapParts(tables, ({ path }) => basename(path));
   const data = await encodeParts(examples, tokenizer, { ...options, maxLength, names });
   if (target === "nextToken") checkTexts(tables, data);
@@ -246,25 +248,26 @@ function factsOf(
   { options, examples, versions }: TrainingRecord,
   result: FineTuneResult,
   classifier: Classifier,
-  method: Method<MethodOptions>,
+  method: Method,
 ): Omit<CardFacts, "hubName"> {
   return {
     ...result,
     ...{ name: basename(options.outputDir), base: options.model, examples, versions },
-    ...{ isAdapter: method.weights.saves === "adapter", isStandard: hasStandardHead(classifier) },
+    ...{ kind: savedKind(classifier), isStandard: hasStandardHead(classifier) },
     ...{ pooling: classifier.model.pooling, method: method.name, settings: shownSettings(options) },
   };
 }
 
 // What of the options a model card shows.
 function shownSettings(options: TrainingRecord["options"]): Record<string, unknown> {
-  const { k, loraRank, loraAlpha, loraTargets, freezeLayers, learningRate, epochs, maxSteps, batchSize } = options;
+  const ofMethod = Object.keys(methodDeclarations).map((name) => [name, options[name as keyof MethodOptions]]);
+  const { k, positions, learningRate, epochs, maxSteps, batchSize } = options;
   const { freezeEmbeddings, schedule, warmupRatio, warmupSteps, weightDecay, labelSmoothing } = options;
   const classWeights = typeof options.classWeights === "object"
     ? JSON.stringify(options.classWeights)
     : options.classWeights;
   return {
-    ...{ k, loraRank, loraAlpha, loraTargets, freezeLayers, freezeEmbeddings, learningRate, schedule, warmupRatio },
+    ...{ k, positions, ...Object.fromEntries(ofMethod), freezeEmbeddings, learningRate, schedule, warmupRatio },
     ...{ warmupSteps, epochs, maxSteps, batchSize, weightDecay, labelSmoothing, classWeights },
     ...{ maxGradNorm: options.maxGradNorm, clipping: options.clipping },
     ...{ maxLength: options.maxLength, precision: options.precision, seed: options.seed },

@@ -16,8 +16,8 @@ export interface CardFacts {
   readonly base: string;
   /** The base's name on the hub, where it came from there. */
   readonly hubName: string | null;
-  /** Whether the folder holds an adapter, which goes with its base, or a whole model. */
-  readonly isAdapter: boolean;
+  /** Whether the folder holds a whole model, or an adapter, which goes with its base: in PEFT's format or Fewtune's own. */
+  readonly kind: "model" | "peft" | "fewtune";
   /** Whether the head is the architecture's standard one. */
   readonly isStandard: boolean;
   readonly pooling: Pooling;
@@ -43,10 +43,10 @@ export function modelCard(facts: CardFacts): string {
     .join("\n\n") + "\n";
 }
 
-function frontMatter({ hubName, isAdapter, method, target }: CardFacts): string {
+function frontMatter({ hubName, kind, method, target }: CardFacts): string {
   return [
     "---",
-    `library_name: ${isAdapter ? "peft" : "transformers"}`,
+    `library_name: ${kind === "model" ? "transformers" : kind}`,
     ...(hubName === null ? [] : [`base_model: ${JSON.stringify(hubName)}`]),
     `pipeline_tag: ${pipelineTag(target)}`,
     "tags:",
@@ -65,8 +65,8 @@ const readBy: Readonly<Record<Exclude<Pooling, "each">, string>> = {
   last: "the last position",
 };
 
-function description({ base, hubName, isAdapter, isStandard, pooling, target }: CardFacts): string {
-  const what = isAdapter ? "A LoRA adapter for" : "A fine-tuned copy of";
+function description({ base, hubName, kind, isStandard, pooling, target }: CardFacts): string {
+  const what = kind === "model" ? "A fine-tuned copy of" : "An adapter for";
   const made = `${what} ${code(hubName ?? basename(base))}, made with Fewtune. ${learnt(target)}`;
   if (pooling === "each") return made;
   return `${made} Its head reads ${readBy[pooling]}${isStandard ? ", as the architecture's standard head does" : ""}.`;
@@ -106,7 +106,7 @@ function training(facts: CardFacts): string {
 }
 
 function loading(facts: CardFacts): string {
-  const { name, isAdapter, isStandard } = facts;
+  const { name, kind, isStandard } = facts;
   const folder = JSON.stringify(name);
   const note = isStandard ? [] : [
     `The head is none of transformers' own: ${
@@ -121,8 +121,9 @@ function loading(facts: CardFacts): string {
       `import { loadPredictor } from ${JSON.stringify("./mod.ts")}; // Fewtune's\n\n` +
         `using predictor = await loadPredictor(${folder});\nconst predictions = await predictor.predict(["a text"]);`,
     ),
-    ...note,
-    fenced("python", isAdapter ? withPeft(facts) : withTransformers(facts)),
+    ...(kind === "fewtune"
+      ? []
+      : [...note, fenced("python", kind === "peft" ? withPeft(facts) : withTransformers(facts))]),
   ].join("\n\n");
 }
 

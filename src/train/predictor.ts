@@ -9,6 +9,7 @@ import { modelFolder } from "../hub/model_folder.ts";
 import type { HubOptions } from "../hub/options.ts";
 import { loadClassifier } from "../methods/load.ts";
 import type { LoadOptions } from "../models/load.ts";
+import { longestText } from "../models/preceding.ts";
 import { exists } from "../native/cache.ts";
 import { argmax, evaluate, type Metrics, predictLogits, probabilities } from "./evaluate.ts";
 import { checkedMaxLength, requireVocabulary } from "./fit.ts";
@@ -144,7 +145,7 @@ export async function loadPredictor(model: string, options: PredictorOptions = {
     const hasOwn = await exists(`${folder}/tokenizer.json`);
     const tokenizer = await loadTokenizer(hasOwn ? folder : classifier.folder ?? folder);
     requireVocabulary(classifier, tokenizer, folder);
-    const { maxPositions } = classifier.model.backbone;
+    const maxPositions = longestText(classifier.model.backbone);
     const maxLength = checkedMaxLength(wanted, await trainedMaxLength(folder) ?? maxPositions, maxPositions);
     return new Predictor(classifier, tokenizer, maxLength, await trainedGlueTask(folder));
   } catch (error) {

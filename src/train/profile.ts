@@ -2,10 +2,10 @@
 
 import { OptionError } from "../errors.ts";
 import type { Classifier } from "../models/classifier.ts";
+import { longestText } from "../models/preceding.ts";
 import { median } from "../metrics/median.ts";
 import { describeMachine } from "../native/machine.ts";
 import type { OnProgress } from "../native/progress.ts";
-import { parameterBytes } from "../nn/module.ts";
 import { applyMethod, checkMethod } from "../methods/apply.ts";
 import type { MethodOptions } from "../methods/registry.ts";
 import { checkValue } from "../options/check.ts";
@@ -17,6 +17,7 @@ import { type Device, hasBfloat16Arithmetic, threads } from "../torch/mod.ts";
 import type { AdamWOptions } from "./adamw.ts";
 import { selectionSize } from "./config/resolve.ts";
 import { type MakeClassifier, measureContext, measureMaking, measureSteps } from "./profile_measure.ts";
+import { weightsBytesOf } from "./profile_memory.ts";
 import { type Piece, type StepPhase, stepPhases } from "./pieces.ts";
 import { planOf } from "./step.ts";
 import { checkTrainOptions, type TrainOptions } from "./train_options.ts";
@@ -79,8 +80,8 @@ export async function profileStep(
   const made = await measureMaking(make, chosen.device);
   using classifier = made.classifier;
   const { model } = classifier;
-  checkLengths(chosen.lengths, model.backbone.maxPositions);
   applyMethod(classifier, chosen.method, options);
+  checkLengths(chosen.lengths, longestText(model.backbone));
   const plan = planOf(classifier, chosen.lengths.toSorted((a, b) => b - a), chosen);
   const settings = { ...chosen, ...plan };
   const { stepMemory, optimizerBytes, trainableParameters, times } = await measureSteps(
@@ -96,7 +97,7 @@ export async function profileStep(
   return {
     settings: describeSettings(classifier, settings),
     trainableParameters,
-    weightsBytes: parameterBytes(model),
+    weightsBytes: weightsBytesOf(classifier),
     gradientBytes: stepMemory.gradientBytes,
     optimizerBytes,
     activationBytes: stepMemory.activationBytes,

@@ -1,6 +1,7 @@
 // What the live bytes of a training step are for, read at the end of each piece of its work.
 
 import type { Classifier } from "../models/classifier.ts";
+import { derivedOf } from "../models/derivations.ts";
 import { namedParameters, parameterBytes } from "../nn/module.ts";
 import { memory, resetPeakMemory, scope, sparseIndices, sparseValues, type Tensor } from "../torch/mod.ts";
 import type { Piece } from "./pieces.ts";
@@ -49,9 +50,9 @@ interface Reading {
  *
  * @param outsideBytes live before the model was made: not counted
  */
-export function measureMemory(step: ProfiledStep, { model }: Classifier, outsideBytes: number): StepMemory {
-  const { device } = model.backbone;
-  const parameters = [...namedParameters(model).values()];
+export function measureMemory(step: ProfiledStep, classifier: Classifier, outsideBytes: number): StepMemory {
+  const { device } = classifier.model.backbone;
+  const parameters = [...new Set([...namedParameters(classifier.model).values(), ...classifier.trained.values()])];
   const read = (): Reading => {
     const { liveBytes, peakBytes } = memory(device);
     resetPeakMemory(device);
@@ -62,7 +63,7 @@ export function measureMemory(step: ProfiledStep, { model }: Classifier, outside
     };
   };
   resetPeakMemory(device);
-  const [resting, weightsBytes, optimizerBytes] = [read(), parameterBytes(model), step.optimizerBytes];
+  const [resting, weightsBytes, optimizerBytes] = [read(), weightsBytesOf(classifier), step.optimizerBytes];
   const activationBytes = (at: Reading): number => at.liveBytes - resting.liveBytes - at.gradientBytes;
   const pieces: PieceMemory[] = [];
   let [before, forwardEnd, mostGradients] = [resting, resting, 0];
@@ -89,6 +90,12 @@ export function measureMemory(step: ProfiledStep, { model }: Classifier, outside
     before = after;
   });
   return { pieces, gradientBytes: mostGradients, activationBytes: activationBytes(forwardEnd) };
+}
+
+/** The bytes of a model's parameters, and of what some of them are computed from. */
+export function weightsBytesOf({ model, adaptation }: Classifier): number {
+  const others = derivedOf(adaptation?.insertions).map(({ module }) => parameterBytes(module));
+  return others.reduce((sum, bytes) => sum + bytes, parameterBytes(model));
 }
 
 /** Bytes of the gradients at `parameters`; of a gradient in rows, its values and their indices. */

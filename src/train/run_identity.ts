@@ -3,9 +3,9 @@
 import { createHash } from "node:crypto";
 import { CheckpointError } from "../errors.ts";
 import { show } from "../files/shown.ts";
-import { loraLinears } from "../methods/lora.ts";
 import { savedPart } from "../methods/saved_part.ts";
 import type { Classifier } from "../models/classifier.ts";
+import { derivedOf, keptForDerivations } from "../models/derivations.ts";
 import { tensorBytes } from "../models/save.ts";
 import { namedParameters } from "../nn/module.ts";
 import type { TrainingExample } from "./lesson.ts";
@@ -28,6 +28,7 @@ type Free = "activations" | "memoryBudget" | "checkpoints" | "resumeFrom" | "onE
 
 const counting: Readonly<Record<Exclude<keyof TrainOptions, Free>, true>> = {
   k: true,
+  positions: true,
   precision: true,
   optimizerInBackward: true,
   batchSize: true,
@@ -113,13 +114,14 @@ function hashOfExamples(examples: readonly TrainingExample[]): string {
 }
 
 function hashOfModel(classifier: Classifier): string {
-  const { config: { fields }, model, target } = classifier;
-  const alphas = [...loraLinears(model)].map(([key, { lora }]) => [key, lora.alpha]);
-  const hash = createHash("sha256").update(JSON.stringify([fields, target, model.pooling, alphas]));
-  const saved = new Set(savedPart(classifier).values());
-  for (const [key, tensor] of namedParameters(model)) {
+  const { adaptation, config: { fields }, model, target } = classifier;
+  const method = adaptation && { methods: adaptation.methods, options: adaptation.options };
+  const hash = createHash("sha256").update(JSON.stringify([fields, target, model.pooling, method]));
+  const derived = new Set(derivedOf(adaptation?.insertions).flatMap(({ derivation }) => derivation.derived));
+  const changing = new Set([...[...savedPart(classifier).values()].flat(), ...derived]);
+  for (const [key, tensor] of [...namedParameters(model), ...keptForDerivations(adaptation)]) {
     hash.update(`${key} ${tensor.dtype} ${tensor.shape} ${tensor.requiresGrad};`);
-    if (!saved.has(tensor)) hash.update(tensorBytes(tensor));
+    if (!changing.has(tensor)) hash.update(tensorBytes(tensor));
   }
   return hash.digest("hex");
 }

@@ -4,6 +4,7 @@ import { type Batch, batchesByLength, trainingBatches } from "../data/batches.ts
 import { SeededRandom } from "../data/prng.ts";
 import { CheckpointError, TrainingError } from "../errors.ts";
 import { type Classifier, requireOneAnswer } from "../models/classifier.ts";
+import { refreshDerived } from "../models/derivations.ts";
 import type { ActivationPlan } from "../selective/peak_estimate.ts";
 import { type Device, memory, releaseMemory, resetPeakMemory } from "../torch/mod.ts";
 import { afterEvaluation, type Evaluation } from "./best.ts";
@@ -122,10 +123,10 @@ class Run implements Disposable {
     try {
       await this.#work();
     } catch (error) {
-      if (error instanceof TrainingError) this.#bestWeights?.restore();
+      if (error instanceof TrainingError) this.#restoreBest();
       throw error;
     }
-    if (this.#isComplete) this.#bestWeights?.restore();
+    if (this.#isComplete) this.#restoreBest();
     else if (this.#state.step > 0) this.#checkpoints.save(this.#stateNow);
     const { evaluation, best } = this.#state;
     return {
@@ -211,6 +212,11 @@ class Run implements Disposable {
     }
   }
 
+  #restoreBest(): void {
+    this.#bestWeights?.restore();
+    refreshDerived(this.#classifier.adaptation);
+  }
+
   #notice(message: string): void {
     this.#options.onEvent?.({ type: "notice", step: this.#state.step, message });
   }
@@ -242,6 +248,7 @@ class Run implements Disposable {
     const started = performance.now();
     const examples = this.#nextExamples();
     const learningRate = this.#learningRate();
+    this.#stepper.advance(this.#state.step, this.#totalSteps);
     const { loss, gradientNorm } = this.#stepper.run(examples, learningRate);
     this.#state.step++;
     this.#state.stepInEpoch++;
@@ -279,7 +286,9 @@ class Run implements Disposable {
     const { step } = this.#state;
     const { bestMetric = "loss" } = this.#options;
     const evaluation = { step, metrics: await evaluate(this.#classifier, dev) };
-    const { best, sinceBest } = afterEvaluation(this.#state, evaluation, bestMetric);
+    const { best, sinceBest } = this.#stepper.isSettled
+      ? afterEvaluation(this.#state, evaluation, bestMetric)
+      : this.#state;
     const isBest = best === evaluation;
     if (isBest) this.#bestWeights?.keep();
     Object.assign(this.#state, { evaluation, best, sinceBest });

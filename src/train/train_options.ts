@@ -4,6 +4,7 @@ import { OptionError } from "../errors.ts";
 import type { Target } from "../models/classifier.ts";
 import { checkGiven } from "../options/check.ts";
 import type { ActivationMode, Precision } from "../selective/gradients.ts";
+import type { PositionPolicy } from "../selective/policies.ts";
 import type { SelectionSize } from "../selective/positions.ts";
 import type { AdamWOptions } from "./adamw.ts";
 import type { Clipping } from "./clip.ts";
@@ -31,6 +32,8 @@ export interface CheckpointOptions {
 export interface TrainOptions extends AdamWOptions, LossSettings {
   /** Positions of each sequence that carry gradients: a number of them, a share of them, or `"all"`. Default 16. */
   readonly k?: SelectionSize | undefined;
+  /** Which positions they are. Default `random`, the paper's. */
+  readonly positions?: PositionPolicy | undefined;
   /**
    * What is kept for backward. `auto`: with a memory budget the fastest way that fits it, without one `recompute` where
    * that costs less than 15 % of a step, else `store`. Default `auto`.
@@ -116,6 +119,7 @@ export function checkTrainOptions(options: TrainOptions): void {
   checkClipping(options);
   checkWarmup(options);
   checkOptimizerInBackward(options);
+  checkImportance(options);
 }
 
 /**
@@ -125,6 +129,11 @@ export function checkTrainOptions(options: TrainOptions): void {
  */
 export function checkOptionsFor(options: TrainOptions, target: Target, hasDev: boolean): void {
   checkLossSettings(options, target);
+  if (options.positions === "importance" && target === "nextToken") {
+    throw new OptionError(
+      "positions by importance weigh what a text's head reads: a language model's reads each by itself",
+    );
+  }
   const { evalSteps, bestMetric, keepBest = false, patience } = options;
   const metrics = metricNames(target);
   if (bestMetric !== undefined && !metrics.includes(bestMetric)) {
@@ -153,6 +162,15 @@ function checkMemoryBudget({ activations = "auto", memoryBudget }: TrainOptions)
 function checkClipping({ maxGradNorm, clipping }: TrainOptions): void {
   if (clipping === undefined || maxGradNorm !== undefined) return;
   throw new OptionError(`clipping is ${clipping}, but there is no maximum norm to clip to: give one (maxGradNorm)`);
+}
+
+// The correction of `importance` is a further pass, and reads the whole text's one answer.
+function checkImportance({ positions, optimizerInBackward = false }: TrainOptions): void {
+  if (positions !== "importance" || !optimizerInBackward) return;
+  throw new OptionError(
+    "positions by importance take several passes whose gradients add up, which the optimizer in backward uses up at once: " +
+      "leave out one of the two",
+  );
 }
 
 // In backward a layer is updated before the gradients of those below it are there.

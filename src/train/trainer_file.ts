@@ -1,5 +1,5 @@
 // trainer.safetensors: what the next steps depend on beside the weights: the optimizer's state, the
-// generators', and the weights of the best evaluation.
+// generators', weights that the adapter's file has no exact values of, and those of the best evaluation.
 
 import { CheckpointError } from "../errors.ts";
 import { openSafetensors } from "../files/safetensors.ts";
@@ -16,6 +16,8 @@ import type { WeightsCopy } from "./best_weights.ts";
 export interface StepperParts {
   /** Those that are trained, by their keys. */
   readonly parameters: ReadonlyMap<string, Tensor>;
+  /** Those of them that the file of weights has in a form of fewer bytes. */
+  readonly compact: ReadonlyMap<string, Tensor>;
   readonly optimizer: AdamW;
   readonly generators: Readonly<Record<string, Generator>>;
 }
@@ -38,7 +40,7 @@ export function writeTrainerFile(path: string, parts: TrainerParts): void {
     const bytes = generator.state();
     return { name: generatorName(name), dtype: "U8", shape: [bytes.length], bytes: () => bytes };
   });
-  const tensors = new Map([...optimizerTensors(parts, updated), ...bestTensors(best)]);
+  const tensors = new Map([...compactTensors(parts), ...optimizerTensors(parts, updated), ...bestTensors(best)]);
   writeSafetensors(path, [...parameterSources(tensors), ...states]);
 }
 
@@ -51,7 +53,7 @@ export function readTrainerFile(path: string, parts: TrainerParts): void {
   using file = openSafetensors(path);
   const updated = [...parts.parameters.keys()].filter((key) => file.tensors.has(optimizerName("steps", key)));
   if ([...file.tensors.keys()].some((name) => name.startsWith(bestName("")))) parts.best?.keep();
-  const tensors = new Map([...optimizerTensors(parts, updated), ...bestTensors(parts.best)]);
+  const tensors = new Map([...compactTensors(parts), ...optimizerTensors(parts, updated), ...bestTensors(parts.best)]);
   const generators = new Map(Object.entries(parts.generators).map(([name, each]) => [generatorName(name), each]));
   refuseOthers(file, tensors, generators);
   for (const [name, tensor] of tensors) readParameter(file, name, tensor);
@@ -64,6 +66,10 @@ function optimizerName(what: string, key: string): string {
 
 function bestName(key: string): string {
   return `best.${key}`;
+}
+
+function compactTensors({ compact }: TrainerParts): [string, Tensor][] {
+  return [...compact].map(([key, tensor]) => [`parameter.${key}`, tensor]);
 }
 
 function generatorName(name: string): string {

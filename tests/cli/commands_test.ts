@@ -149,7 +149,7 @@ Deno.test("selective+lora: an adapter, which eval and predict load with its base
   writeCsv(at("dev.csv"), 18, (good) => good ? "good" : "bad");
   const { code, stdout, stderr } = await runCli([
     ...["train", "--model", at("model"), "--train", at("train.csv"), "--dev", at("dev.csv"), "--output-dir", at("out")],
-    ...["--method", "selective+lora", "--lora-rank", "4", "--lora-targets", "query,key", "--k", "50", "--threads", "1"],
+    ...["--method", "selective+lora", "--lora-r", "4", "--lora-targets", "query,key", "--k", "50", "--threads", "1"],
     ...["--gradient-accumulation", "2", "--max-grad-norm", "5", "--clipping", "layer", "--epochs", "30"],
     ...["--batch-size", "8", "--learning-rate", "1e-2"],
   ]);
@@ -170,9 +170,9 @@ Deno.test("selective+lora: an adapter, which eval and predict load with its base
     ["README.md", ...adapter, "tokenizer.json", "tokenizer_config.json", "training.json"],
   );
   const { options, result } = JSON.parse(Deno.readTextFileSync(at("out/training.json")));
-  const { method, loraRank, loraAlpha, loraTargets, gradientAccumulation, maxGradNorm, clipping } = options;
+  const { method, loraR, loraAlpha, loraTargets, gradientAccumulation, maxGradNorm, clipping } = options;
   assert.deepEqual(
-    [method, loraRank, loraAlpha, loraTargets, gradientAccumulation, maxGradNorm, clipping, result.trainableParameters],
+    [method, loraR, loraAlpha, loraTargets, gradientAccumulation, maxGradNorm, clipping, result.trainableParameters],
     ["selective+lora", 4, 16, ["query", "key"], 2, 5, "layer", trained],
   );
 
@@ -181,7 +181,7 @@ Deno.test("selective+lora: an adapter, which eval and predict load with its base
   assert.deepEqual(metrics, result.dev);
   assert.match(await succeed(["predict", "--model", at("out"), "the film was good"]), /^good /);
   const again = ["train", "--model", at("out"), "--train", at("train.csv"), "--output-dir", at("again"), "--quiet"];
-  await fail(again, 2, /the model has LoRA adapters already: .*mergeLora/);
+  await fail(again, 2, /the model has lora already: .*mergeAdapter/);
 });
 
 Deno.test("an adapter that PEFT saved predicts with its base's tokenizer and labels", async () => {

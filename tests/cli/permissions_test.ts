@@ -176,6 +176,11 @@ Deno.test("the examples on what is here run with these permissions, and print re
     assert.equal(JSON.parse(stdout).settings.batchSize, 8);
   });
 
+  await test.step("methods", async () => {
+    const { stdout } = await run(["methods"], example("methods", 1), {}, /^\{.*\}\n$/);
+    assert.ok(JSON.parse(stdout).methods.length > 2);
+  });
+
   await test.step("export, by a Python that only copies", async () => {
     script(at("python"), `cp "$1" "$3"`);
     const places = { MODEL: "out/mine", OUT: "out", TMP: "/tmp", PYTHON: at("python") };

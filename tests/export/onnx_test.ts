@@ -8,7 +8,7 @@ import {
   exportOnnx,
   Generator,
   loadClassifier,
-  mergeLora,
+  mergeAdapter,
   noGrad,
   ops,
   predictLogits,
@@ -72,7 +72,7 @@ Deno.test("exported: an adapter with the head on the mean, BERT's standard head,
   applyMethod(adapted, "lora");
   shake(adapted);
   saveAdapter(adapted, at("adapter"));
-  mergeLora(adapted);
+  mergeAdapter(adapted);
   saveClassifier(adapted, at("merged"));
   using bert = await loadClassifier(at("bert"));
   using opt = await loadClassifier(at("opt"));
@@ -109,6 +109,21 @@ Deno.test("a language model is refused", async () => {
   using classifier = randomLanguageModel();
   saveClassifier(classifier, model);
   await assert.rejects(exportOnnx({ model, outputDir }), { name: "OptionError", message: /only classifiers do/ });
+});
+
+Deno.test("an adapter that no weights can compute is refused, and nothing is left", async () => {
+  using temporary = temporaryFolder();
+  const at = (name: string): string => join(temporary.path, name);
+  writeTinyModel(at("bert"));
+  using classifier = await loadClassifier(at("bert"), { target });
+  applyMethod(classifier, "lora+prompt");
+  saveAdapter(classifier, at("adapter"));
+  const exported = exportOnnx({ model: at("adapter"), outputDir: at("out") });
+  await assert.rejects(exported, {
+    name: "OptionError",
+    message: /lora\+prompt computes what no weights of the model do/,
+  });
+  assert.deepEqual([...Deno.readDirSync(temporary.path)].map(({ name }) => name).sort(), ["adapter", "bert"]);
 });
 
 Deno.test("a Python that lacks packages, or is none, is one line that says what to do, and nothing is left", async () => {

@@ -60,12 +60,13 @@ for (const [name, wanted, besides] of kinds) {
 }
 
 Deno.test("of an adapter's repository, its own files", async () => {
-  await using made = hubPlace();
-  const own = { "adapter_config.json": "{}", "adapter_model.safetensors": "w", ...tokenizer };
-  assert.deepEqual(
-    await folderOf({ ...own, ...unwanted, "model.safetensors": "w" }, made),
-    Object.keys(own).toSorted(),
-  );
+  for (const [config, weights] of [["adapter_config", "adapter_model"], ["fewtune_adapter", "fewtune_adapter"]]) {
+    await using made = hubPlace();
+    const described = config === "fewtune_adapter" && { "config.json": "{}" };
+    const own = { ...described, [`${config}.json`]: "{}", [`${weights}.safetensors`]: "w", ...tokenizer };
+    const found = await folderOf({ ...own, ...unwanted, "model.safetensors": "w" }, made);
+    assert.deepEqual(found, Object.keys(own).toSorted());
+  }
 });
 
 Deno.test("a folder is itself, and nobody is asked", async () => {

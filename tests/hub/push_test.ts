@@ -83,11 +83,13 @@ Deno.test("private, and another branch", async () => {
   assert.equal(made.hub.commits.length, 2);
 });
 
-Deno.test("an adapter is a saved model too", async () => {
-  const adapter = { "adapter_config.json": "{}", "adapter_model.safetensors": noise(3000) };
-  await using made = place(adapter);
-  await made.push();
-  assert.deepEqual(contents(made.hub, "org/new"), adapter);
+Deno.test("an adapter is a saved model too, in PEFT's format and in Fewtune's own", async () => {
+  for (const [config, weights] of [["adapter_config", "adapter_model"], ["fewtune_adapter", "fewtune_adapter"]]) {
+    const adapter = { [`${config}.json`]: "{}", [`${weights}.safetensors`]: noise(3000) };
+    await using made = place(adapter);
+    await made.push();
+    assert.deepEqual(contents(made.hub, "org/new"), adapter);
+  }
 });
 
 Deno.test("a folder that holds no saved model is refused, and nobody is asked", async () => {

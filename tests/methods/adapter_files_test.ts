@@ -8,7 +8,7 @@ import {
   Generator,
   loadClassifier,
   type LoadOptions,
-  mergeLora,
+  mergeAdapter,
   namedParameters,
   noGrad,
   ops,
@@ -117,10 +117,13 @@ Deno.test("an adapted model is not saved as an ordinary one, until it is merged"
   using temporary = temporaryFolder();
   const folder = join(temporary.path, "merged");
   using classifier = await loadClassifier(smallBertFolder);
-  assert.throws(() => saveAdapter(classifier, folder), { name: "OptionError", message: /has no LoRA/ });
+  assert.throws(() => saveAdapter(classifier, folder), { name: "OptionError", message: /has no adapter/ });
   adapt(classifier);
-  assert.throws(() => saveClassifier(classifier, folder), { name: "OptionError", message: /saveAdapter.*mergeLora/ });
-  mergeLora(classifier);
+  assert.throws(() => saveClassifier(classifier, folder), {
+    name: "OptionError",
+    message: /saveAdapter.*mergeAdapter/,
+  });
+  mergeAdapter(classifier);
   saveClassifier(classifier, folder);
   using again = await loadClassifier(folder);
   assert.deepEqual(logitsOf(again), logitsOf(classifier));
@@ -169,8 +172,8 @@ const damages: readonly (readonly [string, (folder: string) => void, RegExp, Loa
     /adapter_config\.json: there is no folder no\/such\/folder, .*; let base_model_name_or_path be/,
   ],
   ["no base", setField("base_model_name_or_path", null), /base_model_name_or_path is null/],
-  ["another method", setField("peft_type", "IA3"), /peft_type is "IA3", it has to be "LORA"/],
-  ["DoRA", setField("use_dora", true), /use_dora is true/],
+  ["another method", setField("peft_type", "LOHA"), /peft_type is "LOHA", it has to be LORA or IA3/],
+  ["DoRA without its lengths", setField("use_dora", true), /lacks .*lora_magnitude_vector/],
   ["ranks of their own", setField("rank_pattern", { query: 2 }), /rank_pattern is \{"query":2\}/],
   ["another rank", setField("r", 3), /is \[4,32\] and not \[3,32\]/],
   ["a rank that cannot be", setField("r", 0), /r is 0, it has to be a whole number/],
@@ -181,7 +184,7 @@ const damages: readonly (readonly [string, (folder: string) => void, RegExp, Loa
     rename((name) => name.includes("layer.1.attention.self.query.lora_B") ? null : name),
     /lacks .*layer\.1.*lora_B/,
   ],
-  ["no LoRA", rename((name) => name.includes("lora") ? null : name), /lacks LoRA's weights/],
+  ["no LoRA", rename((name) => name.includes("lora") ? null : name), /lacks the weights of LORA/],
   ["an unknown layer", rename((name) => name.replace("layer.2", "layer.3")), /unexpected .*layer\.3/],
   ["no prefix", rename((name) => name.replace("base_model.model.", "")), /unexpected/],
   ["other labels", () => {}, /for other labels or another pooling/, { target: { labels: ["a", "b"] } }],

@@ -10,7 +10,7 @@ import {
   type DType,
   Generator,
   loadClassifier,
-  mergeLora,
+  mergeAdapter,
   namedParameters,
   noGrad,
   ops,
@@ -89,7 +89,7 @@ function setGradients({ model }: Classifier, gradients: ReadonlyMap<string, read
 /** A model with LoRA whose B is not zero, so that A has a gradient. */
 function adapted(method: string, dtype: DType): Classifier {
   const classifier = randomBert({ dtype });
-  applyMethod(classifier, method, { loraRank: 4, ...(method.includes("freeze") && { freezeLayers: 1 }) });
+  applyMethod(classifier, method, { loraR: 4, ...(method.includes("freeze") && { freezeLayers: 1 }) });
   using random = new Generator(9);
   for (const [key, tensor] of namedParameters(classifier.model)) {
     if (key.includes("lora_B")) noGrad(() => ops.normal_(tensor, 0, 0.3, { generator: random }).dispose());
@@ -133,7 +133,7 @@ Deno.test("merging changes no logit, and leaves an ordinary model", async () => 
       const logits = (of: Classifier): readonly number[] =>
         compute(of, randomSequences(lengths), [0, 1, 0, 1, 0, 1], null).logits;
       const before = logits(classifier);
-      mergeLora(classifier);
+      mergeAdapter(classifier);
       assertClose(logits(classifier), before, tolerance * norm(before));
       assert.ok(distance(logits(plain), before) > 0.01 * norm(before));
       assert.deepEqual([...namedParameters(classifier.model).keys()], [...namedParameters(plain.model).keys()]);

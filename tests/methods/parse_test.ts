@@ -14,6 +14,7 @@ const meanings:
     ["freeze", "freeze", false, true, "full"],
     ["selective+freeze", "selective+freeze", true, true, "full"],
     ["freeze+lora", "freeze+lora", false, true, "lora"],
+    ["bitfit+lora", "lora+bitfit", false, false, "lora+bitfit"],
     ["lora+freeze+selective", "selective+freeze+lora", true, true, "lora"],
   ];
 
@@ -21,7 +22,7 @@ for (const [text, name, isSelective, isFrozen, weights] of meanings) {
   Deno.test(`${text} is ${name}, and so is that`, () => {
     for (const method of [parseMethod(text), parseMethod(name)]) {
       assert.deepEqual(
-        [method.name, method.isSelective, method.isFrozen, method.weights.name],
+        [method.name, method.isSelective, method.isFrozen, method.weights.map(({ name }) => name).join("+")],
         [name, isSelective, isFrozen, weights],
       );
     }
@@ -32,9 +33,13 @@ const refusals: readonly (readonly [text: string, reason: RegExp])[] = [
   ["best", /the method is "best", but "best" is none that is known; .*selective, freeze, full, lora/],
   ["", /but "" is none that is known/],
   ["selective+", /but "" is none that is known/],
-  ["LoRA", /but "LoRA" is none that is known/],
+  ["LoRA", /but "LoRA" is none that is known \(did you mean lora\?\)/],
   ["lora+lora", /but lora comes twice/],
-  ["full+lora", /but full and lora contradict each other/],
+  ["full+lora", /but full cannot be together with lora: it trains every weight/],
+  ["mask+lora", /but mask cannot be together with lora: what LoRA adds to a weight/],
+  ["ia3+mask", /but mask cannot be together with ia3: what \(IA\)\^3 scales/],
+  ["diff+bitfit", /but diff cannot be together with bitfit: both change the same weights/],
+  ["selective+mask+diff", /but diff cannot be together with mask: /],
   ["full+freeze", /but with frozen layers it is not full/],
   ["constructor", /but "constructor" is none/],
 ];

@@ -24,15 +24,11 @@ import {
 } from "../../mod.ts";
 import { Dropout } from "../../src/nn/dropout.ts";
 import { temporaryFolder } from "../native/fakes.ts";
-import {
-  type ArchitectureCase,
-  makeArchitectures,
-  readNumbers,
-  type ReferenceArchitecture,
-} from "../support/architectures.ts";
+import { type ArchitectureCase, makeArchitectures, type ReferenceArchitecture } from "../support/architectures.ts";
 import { contentsOf } from "../support/checkpoints.ts";
 import { norm } from "../support/numbers.ts";
 import { compute, type Computed, pack, takeGradients } from "../support/small_bert.ts";
+import { numbersIn } from "../support/fixture_files.ts";
 import { assertClose, assertNothingLeft } from "../support/torch.ts";
 
 const [out, architectures] = await makeArchitectures();
@@ -88,7 +84,7 @@ for (const architecture of architectures) {
   const { name, sequences, cases } = architecture;
   for (const test of cases) {
     Deno.test(`${name}, ${test.name}: logits, loss and every gradient are the reference's`, async () => {
-      const expected = readNumbers(`${out}/${name}/${test.name}.safetensors`);
+      const expected = numbersIn(`${out}/${name}/${test.name}.safetensors`);
       const isFull = test.selected === null;
       await assertNothingLeft(async () => {
         using classifier = await load(test);

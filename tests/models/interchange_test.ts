@@ -9,6 +9,7 @@ import {
   initialize,
   loadClassifier,
   loadPredictor,
+  type MethodOptions,
   noGrad,
   ops,
   type Pooling,
@@ -18,7 +19,6 @@ import {
   saveClassifier,
   type Sequence,
   type Target,
-  trainedParameters,
 } from "../../mod.ts";
 import { openSafetensors } from "../../src/files/safetensors.ts";
 import { wordPiece } from "../cli/tiny_model.ts";
@@ -91,7 +91,7 @@ interface Answer {
 /** The trained parameters get values of their own. */
 function shake(classifier: Classifier): void {
   using random = new Generator(4);
-  for (const [index, tensor] of trainedParameters(classifier.model).entries()) {
+  for (const [index, tensor] of [...classifier.trained.values()].entries()) {
     noGrad(() => ops.normal_(tensor, 0, index % 2 === 0 ? 0.2 : 0.3, { generator: random }).dispose());
   }
 }
@@ -99,7 +99,7 @@ function shake(classifier: Classifier): void {
 async function saveOurs(place: string, name: string, config: Readonly<Record<string, unknown>>): Promise<void> {
   const at = (part: string): string => join(place, name, part);
   const standard = standardPooling[name] ?? "cls";
-  Deno.mkdirSync(join(place, name));
+  Deno.mkdirSync(at("preceding"), { recursive: true });
   const tokenizer = { "tokenizer.json": JSON.stringify(wordPiece(vocabSize)) };
   using base = randomClassifier(config, { target, pooling: standard, seed: 3 });
   saveClassifier(base, at("base"), tokenizer);
@@ -107,11 +107,41 @@ async function saveOurs(place: string, name: string, config: Readonly<Record<str
     using whole = await loadClassifier(at("base"), { target, pooling });
     shakeHead(whole);
     saveClassifier(whole, at(part));
-    using adapted = await loadClassifier(at("base"), { target, pooling });
-    applyMethod(adapted, "lora", { loraRank: 4, loraAlpha: 12 });
-    shake(adapted);
-    saveAdapter(adapted, at(`adapter_${part}`));
   }
+  for (const [part, method, options] of adapters) {
+    using adapted = await loadClassifier(at("base"), { target, pooling: part === "adapter_mean" ? "mean" : standard });
+    applyMethod(adapted, method, options);
+    shake(adapted);
+    saveAdapter(adapted, at(part));
+  }
+  for (const [part, pooling] of [["standard", standard], ["mean", "mean"]] as const) {
+    for (const [kind, [method, options]] of Object.entries(precedingOf(name))) {
+      using preceded = await loadClassifier(at("base"), { target, pooling });
+      applyMethod(preceded, method, options);
+      shake(preceded);
+      saveAdapter(preceded, at(`preceding/${kind}_${part}`));
+    }
+  }
+}
+
+const adapters: readonly (readonly [string, string, MethodOptions])[] = [
+  ["adapter_standard", "lora", { loraR: 4, loraAlpha: 12 }],
+  ["adapter_mean", "lora", { loraR: 4, loraAlpha: 12 }],
+  ["adapter_dora", "lora", {
+    loraR: 4,
+    useDora: true,
+    useRslora: true,
+    loraTargets: ["query", "intermediate", "output"],
+  }],
+  ["adapter_ia3", "ia3", {}],
+];
+
+/** What stands before texts. Transformers' DistilBERT takes no keys of others. */
+function precedingOf(name: string): Readonly<Record<string, readonly [method: string, options: MethodOptions]>> {
+  const prompt = ["prompt", { promptLength: 6 }] as const;
+  if (name === "distilbert") return { prompt };
+  const projected = { prefixLength: 5, prefixProjection: true, prefixHiddenSize: 7 };
+  return { prompt, prefix: ["prefix", { prefixLength: 4 }], projected: ["prefix", projected] };
 }
 
 function shakeHead(classifier: Classifier): void {
@@ -166,12 +196,22 @@ for (const name of Object.keys(configs)) {
     return found;
   };
 
-  for (const part of ["standard", "mean", "adapter_standard", "adapter_mean"]) {
+  for (const part of ["standard", "mean", ...adapters.map(([part]) => part)]) {
     Deno.test(`${name}: what is saved loads there, all of it, with the same logits and labels: ${part}`, async () => {
       const found = answer().ours[part];
       assert.deepEqual(found?.keys ?? [], []);
       await assertSame(at(part), found);
     });
+  }
+
+  for (const kind of Object.keys(precedingOf(name))) {
+    for (const part of ["standard", "mean"]) {
+      Deno.test(`${name}: what stands before texts stands there before them too: ${kind}, ${part}`, async () => {
+        using classifier = await loadClassifier(at("preceding", `${kind}_${part}`));
+        const found = answer().ours[`${kind}_${part}`]?.logits ?? [];
+        assertClose(found, await predictLogits(classifier, sequences), kind);
+      });
+    }
   }
 
   Deno.test(`${name}: PEFT finds base and head of an adapter with the standard head by itself`, async () => {
@@ -215,19 +255,21 @@ for (const name of Object.keys(configs)) {
     });
   }
 
-  for (const part of ["list", "regex", "all_linear", "rank_stabilised", "dropout", "one_label"]) {
+  for (const part of ["list", "regex", "all_linear", "rank_stabilised", "dropout", "one_label", "use_dora", "ia3"]) {
     Deno.test(`${name}: an adapter that PEFT saved loads here: ${part}`, async () => {
       await assertSame(at("theirs", part), answer().theirs[part]);
     });
   }
 
-  Deno.test(`${name}: PEFT's adapter of all linear maps, loaded and saved, has the same tensors to the bit`, async () => {
-    using classifier = await loadClassifier(at("theirs", "all_linear"));
-    saveAdapter(classifier, at("all_linear_again"));
-    assert.deepEqual(contents(at("all_linear_again")), contents(at("theirs", "all_linear")));
-  });
+  for (const part of ["all_linear", "ia3"]) {
+    Deno.test(`${name}: PEFT's adapter, loaded and saved, has the same tensors to the bit: ${part}`, async () => {
+      using classifier = await loadClassifier(at("theirs", part));
+      saveAdapter(classifier, at(`${part}_again`));
+      assert.deepEqual(contents(at(`${part}_again`)), contents(at("theirs", part)));
+    });
+  }
 
-  for (const part of ["use_dora", "bias", "rank_pattern", "alpha_pattern", "lora_bias"]) {
+  for (const part of ["bias", "rank_pattern", "alpha_pattern", "lora_bias"]) {
     Deno.test(`${name}: an adapter that is computed in another way is refused by what makes it so: ${part}`, async () => {
       const message = new RegExp(`${part} is .*, it has to be`);
       await assert.rejects(loadClassifier(at("theirs", part)), { name: "CheckpointError", message });

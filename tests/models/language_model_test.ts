@@ -150,7 +150,7 @@ Deno.test("what is saved loads in transformers and in PEFT, with the same logits
     for (const name of ["tied", "untied"]) {
       const adapter = at(`${name}_lora`);
       using classifier = await loadClassifier(at(name));
-      applyMethod(classifier, "lora", { loraRank: 2 });
+      applyMethod(classifier, "lora", { loraR: 2 });
       disturb(classifier, 0.2);
       saveAdapter(classifier, adapter);
       expected.set(adapter, logitsOf(classifier));

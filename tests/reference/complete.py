@@ -26,7 +26,11 @@ def main(shell: str, script: str, lines: list[str]) -> list[list[str]]:
         os.execvpe(command[0], command, {**os.environ, "TERM": "vt100", "PS1": "$ "})
     for line in ["PS1='$ '", start.format(script=script), PROGRAM]:
         run(terminal, f"{line}; echo > got\r")
-    return [complete(terminal, line) for line in lines]
+    became = [complete(terminal, line) for line in lines]
+    # The shell writes its history before it ends.
+    os.close(terminal)
+    os.waitpid(process, 0)
+    return became
 
 
 def complete(terminal: int, line: str) -> list[str]:

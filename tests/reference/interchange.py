@@ -1,6 +1,7 @@
 # What transformers and PEFT make of the folders that Fewtune saved, and folders that they save themselves.
 #
-# In PLACE/ARCHITECTURE there are `base`, `standard`, `mean`, `adapter_standard` and `adapter_mean`, as Fewtune saved them.
+# In PLACE/ARCHITECTURE there are `base`, `standard`, `mean`, `adapter_standard` and `adapter_mean`, as Fewtune saved them,
+# and in PLACE/ARCHITECTURE/preceding adapters of what stands before texts.
 # Standard input: {"sequences": [{"inputIds", "tokenTypeIds"}], "texts": [...]}; standard output: what was found, as JSON.
 # What these libraries save themselves goes to PLACE/ARCHITECTURE/theirs/NAME.
 import json
@@ -11,10 +12,11 @@ from pathlib import Path
 
 import torch
 import transformers
-from peft import AutoPeftModelForSequenceClassification, LoraConfig, PeftModel, get_peft_model
+from peft import AutoPeftModelForSequenceClassification, IA3Config, LoraConfig, PeftModel, get_peft_model
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 PROJECTIONS = {"opt": "q_proj v_proj", "distilbert": "q_lin v_lin"}
+FEED_FORWARD = {"opt": "fc2", "distilbert": "lin2"}
 
 
 def collate(model, sequences: list[dict]) -> dict:
@@ -82,8 +84,9 @@ def load_ours(place: Path, sequences: list[dict], texts: list[str]) -> dict:
 
     folder = place / "adapter_standard"
     config = AutoConfig.from_pretrained(folder)
-    model, keys = adapted(load(place / "base", config=config), folder)
-    found["adapter_standard"] = described(model, sequences, keys=keys)
+    for name in ("adapter_standard", "adapter_dora", "adapter_ia3"):
+        model, keys = adapted(load(place / "base", config=config), place / name)
+        found[name] = described(model, sequences, keys=keys)
     names = {"num_labels": config.num_labels, "id2label": config.id2label, "label2id": config.label2id}
     model = AutoPeftModelForSequenceClassification.from_pretrained(folder, ignore_mismatched_sizes=True, **names)
     found["auto_adapter"] = described(model, sequences)
@@ -94,7 +97,18 @@ def load_ours(place: Path, sequences: list[dict], texts: list[str]) -> dict:
     found["adapter_mean"] = described(model, sequences, keys=keys)
     bare = load(place / "base")
     found["bare"] = refusal(lambda: PeftModel.from_pretrained(bare, folder))
+    for folder in sorted((place / "preceding").iterdir()):
+        config = AutoConfig.from_pretrained(folder, **trusted)
+        model, _ = adapted(load(place / "base", config=config, **trusted), folder)
+        found[folder.name] = described_one_by_one(model, sequences)
     return found
+
+
+@torch.no_grad()
+def described_one_by_one(model, sequences: list[dict]) -> dict:
+    """Without padding, of which transformers' OPT knows nothing where it is given embeddings."""
+    model.eval()
+    return {"logits": [model(**collate(model, [each])).logits[0].tolist() for each in sequences]}
 
 
 def described_alone(model, sequences: list[dict]) -> list[list[float]]:
@@ -146,6 +160,13 @@ def save_theirs(place: Path, sequences: list[dict]) -> dict:
     for name, changes in variants.items():
         fresh = load(base, num_labels=1 if name == "one_label" else 3, ignore_mismatched_sizes=True)
         save(name, get_peft_model(fresh, LoraConfig(**lora | changes)))
+    inner = [FEED_FORWARD.get(place.name, "output.dense")]
+    # PEFT would leave out BERT's pooler, which is a part of its head.
+    head = ["pooler"] if place.name == "bert" else None
+    ia3 = IA3Config(
+        task_type="SEQ_CLS", target_modules=[*targets, *inner], feedforward_modules=inner, modules_to_save=head
+    )
+    save("ia3", get_peft_model(load(base, num_labels=3, ignore_mismatched_sizes=True), ia3))
     return found
 
 

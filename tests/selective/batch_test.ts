@@ -1,7 +1,15 @@
 // Packing: which rows there are, in which order, how they are pooled, and what is refused.
 
 import assert from "node:assert/strict";
-import { packBatch, type PackedBatch, packMaskedBatch, scope, type Tensor, toNumbers } from "../../mod.ts";
+import {
+  packBatch,
+  type PackedBatch,
+  packMaskedBatch,
+  type Pooling,
+  scope,
+  type Tensor,
+  toNumbers,
+} from "../../mod.ts";
 import { assertNothingLeft, assertTensor } from "../support/torch.ts";
 
 const sequences = [
@@ -35,6 +43,28 @@ Deno.test("rows: longer sequences first, selected positions and the rest apart, 
         [1, 3, 1],
         [0, 1, 1],
       ]);
+    })
+  );
+});
+
+Deno.test("keys before every sequence take its first positions, tokens are rows that are always selected", async () => {
+  await assertNothingLeft(() =>
+    scope(() => {
+      const preceding = { keys: 10, tokenIds: [50, 51] };
+      const { selected: chosen, rest } = packBatch(sequences, { selected, pooling: "mean", preceding });
+      assert.deepEqual(numbers(chosen.inputIds, chosen.positionIds, chosen.tokenTypeIds), [
+        [50, 51, 21, 23, 50, 51, 11],
+        [10, 11, 12, 14, 10, 11, 12],
+        [0, 0, 0, 1, 0, 0, 0],
+      ]);
+      assert.deepEqual(numbers(rest.inputIds, rest.positionIds), [[22, 24, 12], [13, 15, 13]]);
+      const readBy = (pooling: Pooling, selected: number[][]): number[][] =>
+        matrixOf(packBatch(sequences, { selected, pooling, preceding }));
+      assert.deepEqual(readBy("cls", selected), [[0, 0, 0, 0, 1, 0, 0], [1, 0, 0, 0, 0, 0, 0]]);
+      // The text's share of the mean is that of its length: two positions count for its four.
+      assert.deepEqual(readBy("mean", selected)[1], [1 / 6, 1 / 6, 1 / 3, 1 / 3, 0, 0, 0].map(Math.fround));
+      assert.deepEqual(readBy("last", [[1], [3]]), [[0, 0, 0, 0, 0, 1], [0, 0, 1, 0, 0, 0]]);
+      assert.deepEqual(readBy("each", [[1], [3]]), [[0, 0, 0, 0, 0, 1], [0, 0, 1, 0, 0, 0]]);
     })
   );
 });

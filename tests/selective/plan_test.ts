@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import {
+  applyMethod,
   type Classifier,
   memory,
   ops,
@@ -48,9 +49,9 @@ function recompute(from: number, every = 1): ActivationPlan {
   return { activations: "recompute", keptStates: { from, every } };
 }
 
-function assertEstimate(classifier: Classifier, step: PlannedStep, plan: ActivationPlan): void {
+function assertEstimate(classifier: Classifier, step: PlannedStep, plan: ActivationPlan, least = 0.9): void {
   const share = measuredPeak(classifier, step, plan) / estimatePeak(classifier.model, step, plan);
-  assert.ok(share <= 1 && share >= 0.9, `${share} of the estimate: ${JSON.stringify({ ...step, ...plan })}`);
+  assert.ok(share <= 1 && share >= least, `${share} of the estimate: ${JSON.stringify({ ...step, ...plan })}`);
 }
 
 const plans = [store, recompute(0), recompute(3), recompute(0, 3), recompute(0, 6)];
@@ -87,6 +88,16 @@ for (const [name, create] of Object.entries(models)) {
     });
   });
 }
+
+// Without the gradients of weights, which are counted exactly, what is estimated is more of a peak.
+Deno.test("a step's peak is at most the estimate, and at least four fifths of it: with a prefix and a prompt", async () => {
+  await assertNothingLeft(() => {
+    using classifier = randomBert(sizes);
+    applyMethod(classifier, "prefix+prompt", { promptLength: 10 });
+    for (const plan of [store, recompute(0)]) assertEstimate(classifier, stepOf(8), plan, 0.8);
+    assertEstimate(classifier, stepOf("all", 64, { precision: "bf16" }), store, 0.8);
+  });
+});
 
 const vocabularies = { tied: {}, untied: { tie_word_embeddings: false } };
 

@@ -1,7 +1,6 @@
 // Tiny checkpoints of every architecture that transformers saved, and what it computes with them: made once.
 
 import type { Pooling, Sequence } from "../../mod.ts";
-import { openSafetensors } from "../../src/files/safetensors.ts";
 import { runPython } from "./python.ts";
 
 /** A checkpoint and a choice of positions (null: all), with the reference's logits and loss. */
@@ -39,14 +38,4 @@ export async function makeArchitectures(): Promise<[out: string, architectures: 
   addEventListener("unload", () => Deno.removeSync(out, { recursive: true }));
   await runPython("architectures.py", [out]);
   return [out, JSON.parse(Deno.readTextFileSync(`${out}/architectures.json`))];
-}
-
-/** The numbers of every float32 tensor of a file, by name. */
-export function readNumbers(path: string): Map<string, number[]> {
-  using file = openSafetensors(path);
-  return new Map([...file.tensors].map(([key, { byteLength }]) => {
-    const numbers = new Float32Array(byteLength / 4);
-    file.readInto(key, new Uint8Array(numbers.buffer));
-    return [key, [...numbers]];
-  }));
 }

@@ -1,8 +1,8 @@
 // The tiny OPTs of tests/reference/language_model.py, which is run when this is loaded, and what it says of them.
 
 import type { Sequence } from "../../mod.ts";
-import { openSafetensors } from "../../src/files/safetensors.ts";
 import { runPython } from "./python.ts";
+import { numbersIn } from "./fixture_files.ts";
 
 /** What transformers and PyTorch compute with one of the checkpoints. */
 export interface LanguageCase {
@@ -38,12 +38,7 @@ export const reference: LanguageReference = JSON.parse(Deno.readTextFileSync(`${
 
 /** The numbers in one of the script's files, such as `tied_full`, by the model's keys. */
 export function referenceNumbers(name: string): Map<string, number[]> {
-  using file = openSafetensors(`${referenceFolder}/${name}.safetensors`);
-  return new Map([...file.tensors].map(([key, { byteLength }]) => {
-    const numbers = new Float32Array(byteLength / 4);
-    file.readInto(key, new Uint8Array(numbers.buffer));
-    return [key, [...numbers]];
-  }));
+  return numbersIn(`${referenceFolder}/${name}.safetensors`);
 }
 
 /** What transformers and PEFT say of saved folders: the logits at every position, by the folder. */

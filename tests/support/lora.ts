@@ -1,20 +1,12 @@
 // The LoRA adapter of the fixtures, that PEFT made for the tiny BERT, and what PEFT computes with it.
 
-import type { Sequence } from "../../mod.ts";
-import { openSafetensors } from "../../src/files/safetensors.ts";
+import { type ComputedFixture, numbersIn, type TrainingFixture } from "./fixture_files.ts";
 import { readFixture, smallBertFolder } from "./small_bert.ts";
 
 /** The content of `lora/cases.json`. */
-export interface LoraFixture {
-  readonly sequences: readonly Sequence[];
-  readonly labels: readonly number[];
+export interface LoraFixture extends TrainingFixture, ComputedFixture {
   readonly rank: number;
   readonly alpha: number;
-  readonly logits64: readonly (readonly number[])[];
-  readonly loss64: number;
-  readonly learningRate: number;
-  readonly weightDecay: number;
-  readonly losses64: readonly number[];
   readonly config: Readonly<Record<string, unknown>>;
 }
 
@@ -33,10 +25,6 @@ export function copyAdapter(to: string, fields: Readonly<Record<string, unknown>
 
 /** The numbers in `adapter/adapter_model`, `gradients` or `after` by the model's keys. */
 export function loraNumbers(name: string): Map<string, number[]> {
-  using file = openSafetensors(`${folder}${name}.safetensors`);
-  return new Map([...file.tensors].map(([key, { byteLength }]) => {
-    const numbers = new Float32Array(byteLength / 4);
-    file.readInto(key, new Uint8Array(numbers.buffer));
-    return [key.replace("base_model.model.", ""), [...numbers]];
-  }));
+  const numbers = numbersIn(`${folder}${name}.safetensors`);
+  return new Map([...numbers].map(([key, each]) => [key.replace("base_model.model.", ""), each]));
 }

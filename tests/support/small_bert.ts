@@ -91,7 +91,7 @@ export function pack(
   });
 }
 
-/** Runs a batch forward and backward, and takes the gradients away from the parameters. */
+/** Runs a batch forward and backward as a step does, and takes the gradients away from the parameters. */
 export function compute(
   classifier: Classifier,
   batch: readonly Sequence[],
@@ -100,16 +100,20 @@ export function compute(
   run: Run = {},
 ): Computed {
   return scope(() => {
+    const derivations = (classifier.adaptation?.insertions ?? []).flatMap(({ derivation }) => derivation ?? []);
+    for (const derivation of derivations) derivation.refresh(null);
     const logits = forward(classifier.model, pack(classifier, batch, selected, run), null);
     const loss = lossOf(logits, labels, classifier.target);
     backward(loss);
+    for (const derivation of derivations) derivation.backward();
     return { loss: item(loss), logits: toNumbers(logits), gradients: takeGradients(classifier) };
   });
 }
 
-/** The gradients by key, zeros where there is none; none is left at the parameters. */
-export function takeGradients({ model }: Classifier): Map<string, number[]> {
-  return new Map([...namedParameters(model)].map(([key, parameter]) => {
+/** The gradients by key, zeros where there is none; none is left at the parameters, nor at what trains beside them. */
+export function takeGradients({ model, trained }: Classifier): Map<string, number[]> {
+  const parameters = new Map([...namedParameters(model), ...trained]);
+  return new Map([...parameters].map(([key, parameter]) => {
     using gradient = parameter.grad;
     const numbers = gradient === null ? new Array<number>(parameter.size).fill(0) : toNumbers(gradient);
     parameter.grad = null;

@@ -1,8 +1,8 @@
 // The tiny OPTs of the fixtures: their checkpoints, their sequences, and what transformers computes of them.
 
 import { type Classifier, type DType, loadClassifier, type Sequence } from "../../mod.ts";
-import { openSafetensors } from "../../src/files/safetensors.ts";
 import type { Case } from "./small_bert.ts";
+import { numbersIn } from "./fixture_files.ts";
 
 const fixtures = new URL("../fixtures/", import.meta.url).pathname;
 
@@ -20,10 +20,5 @@ export function loadCase({ checkpoint, pooling }: Case, dtype: DType = "float32"
 
 /** The reference gradients of a case, all that the file has, by key. */
 export function referenceGradients({ gradients }: Case): Map<string, number[]> {
-  using file = openSafetensors(`${smallOptFolder}/${gradients}`);
-  return new Map([...file.tensors].map(([key, { byteLength }]) => {
-    const numbers = new Float32Array(byteLength / 4);
-    file.readInto(key, new Uint8Array(numbers.buffer));
-    return [key, [...numbers]];
-  }));
+  return numbersIn(`${smallOptFolder}/${gradients}`);
 }

@@ -50,6 +50,7 @@ const cases: readonly Case[] = [
   { name: "mul", shapes: [[2, 3], [3]], compute: (x, y) => ops.mul(x, y) },
   { name: "mul_", shapes: [[2], [2]], compute: (x, y) => ops.mul_(copy(x), y) },
   { name: "addScalar", shapes: [[3]], compute: (x) => ops.mul(ops.addScalar(x, 0.5), x) },
+  { name: "addScalar_", shapes: [[3]], compute: (x) => ops.mul(ops.addScalar_(copy(x), 0.5), x) },
   { name: "mulScalar", shapes: [[3]], compute: (x) => ops.mulScalar(x, -1.75) },
   { name: "mulScalar_", shapes: [[3]], compute: (x) => ops.mulScalar_(copy(x), 0.3) },
   { name: "div", shapes: [[3], [3]], compute: (x, y) => ops.div(x, y) },
@@ -79,6 +80,12 @@ const cases: readonly Case[] = [
   { name: "maskedFill", shapes: [[2, 3]], compute: (x) => ops.maskedFill(x, flags(1, 0, 1), 0) },
   { name: "maskedFill_", shapes: [[2, 3]], compute: (x) => ops.maskedFill_(copy(x), flags(0, 0, 1), 5) },
   { name: "where", shapes: [[3], [3]], compute: (x, y) => ops.where(flags(1, 0, 1), x, y) },
+  { name: "abs", shapes: [[4]], compute: (x) => ops.abs(x) },
+  { name: "clamp_", shapes: [[6]], compute: (x) => ops.clamp_(copy(x), -0.4, 0.4) },
+  { name: "sigmoid_", shapes: [[4]], compute: (x) => ops.sigmoid_(copy(x)) },
+  { name: "logit", shapes: [[4]], compute: (x) => ops.logit(ops.sigmoid(x)) },
+  { name: "erfinv_", shapes: [[4]], compute: (x) => ops.erfinv_(copy(ops.tanh(x))) },
+  { name: "expand", shapes: [[2, 1]], compute: (x) => ops.expand(x, [3, 2, 2]) },
   { name: "powScalar", shapes: [[4]], compute: (x) => ops.powScalar(x, 3) },
   { name: "linalgVectorNorm", shapes: [[5]], compute: (x) => ops.linalgVectorNorm(x) },
   {
@@ -101,6 +108,9 @@ const cases: readonly Case[] = [
   { name: "crossEntropyLoss", shapes: [[3, 4]], compute: (x) => ops.crossEntropyLoss(x, ids(2, 0, 2)) },
   { name: "mseLoss", shapes: [[3], [3]], compute: (x, y) => ops.mseLoss(x, y) },
   { name: "indexAdd_", shapes: [[3, 2], [2, 2]], compute: (x, y) => ops.indexAdd_(copy(x), 0, ids(0, 2), y) },
+  { name: "indexCopy_", shapes: [[3, 2], [2, 2]], compute: (x, y) => ops.indexCopy_(copy(x), 0, ids(2, 0), y) },
+  { name: "indexFill_", shapes: [[3, 2]], compute: (x) => ops.indexFill_(copy(x), 0, ids(1), 2) },
+  { name: "topk", shapes: [[6]], compute: (x) => ops.topk(x, 3, 0, true, true)[0] },
   { name: "zero_", shapes: [[2]], compute: (x) => ops.add(ops.zero_(copy(x)), x) },
   { name: "fill_", shapes: [[2]], compute: (x) => ops.add(ops.fill_(copy(x), 3), x) },
 ];
@@ -108,7 +118,18 @@ const cases: readonly Case[] = [
 // Operators whose result depends on no input, or in steps, and those that say or change something.
 const without: readonly (keyof typeof ops)[] = [
   ...(["empty", "zeros", "full", "arange", "emptyLike", "zerosLike", "normal_", "uniform_", "random_"] as const),
-  ...(["viewDtype", "detach", "lessThanScalar", "logicalNot", "argmax", "isfinite", "all", "equal"] as const),
+  ...([
+    "viewDtype",
+    "detach",
+    "lessThanScalar",
+    "equalScalar",
+    "nonzero",
+    "logicalNot",
+    "argmax",
+    "isfinite",
+    "all",
+    "equal",
+  ] as const),
   ...(["runBackward", "requiresGrad_", "scalarOf", "fusedAdamw_"] as const),
   ...(["coalesce", "sparseIndices", "sparseValues", "toDense", "foreachAddScalar_", "softmaxBackward"] as const),
 ];

@@ -18,8 +18,9 @@ interface Read {
 const runs: Readonly<Record<string, Partial<FineTuneOptions>>> = {
   whole: { pooling: "mean", k: 4 },
   standard: { pooling: "cls", method: "full" },
-  adapter: { pooling: "mean", method: "selective+lora", k: 0.5, loraRank: 2 },
+  adapter: { pooling: "mean", method: "selective+lora", k: 0.5, loraR: 2 },
   standard_adapter: { pooling: "cls", method: "lora" },
+  own: { pooling: "mean", method: "lora+bitfit" },
 };
 
 const text = "a text";
@@ -51,7 +52,7 @@ Deno.test("a saved model's card: metadata, figures, and lines that load it", asy
     await test.step(`${name}: metadata`, () => {
       const { tags, ...data } = read[name]?.data ?? {};
       assert.deepEqual(data, {
-        library_name: isAdapter ? "peft" : "transformers",
+        library_name: name === "own" ? "fewtune" : isAdapter ? "peft" : "transformers",
         pipeline_tag: "text-classification",
       });
       const method = JSON.parse(Deno.readTextFileSync(at(`${name}/training.json`))).options.method;
@@ -76,6 +77,10 @@ Deno.test("a saved model's card: metadata, figures, and lines that load it", asy
       assert.ok(!card.includes(temporary.path) || isAdapter, "only an adapter names the place of its base");
     });
 
+    if (name === "own") {
+      await test.step("an adapter in Fewtune's own format has no Python", () => assert.ok(!card.includes("```python")));
+      continue;
+    }
     await test.step(`${name}: its Python loads the model, which says what it says here`, async () => {
       using predictor = await loadPredictor(at(name));
       const found = read[name];
@@ -103,7 +108,7 @@ Deno.test("a saved model's card: metadata, figures, and lines that load it", asy
 
 Deno.test("a card names a base from the hub, and takes labels with any characters", () => {
   const card = modelCard({
-    ...{ name: "mine", base: "org/some-model", hubName: "org/some-model", isAdapter: false, isStandard: true },
+    ...{ name: "mine", base: "org/some-model", hubName: "org/some-model", kind: "model", isStandard: true },
     ...{ pooling: "cls", method: "full" },
     ...{ target: { labels: ["a`b", "c|d", "e\nf"] }, settings: { k: undefined, seed: 0 }, examples: { train: 2 } },
     ...{

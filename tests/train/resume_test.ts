@@ -90,6 +90,18 @@ const cases: readonly Case[] = [
   },
   { name: "selective+lora", make: () => small("selective+lora"), data: withDev, options: {} },
   {
+    name: "masks, the best evaluation's weights",
+    make: () => small("selective+freeze+mask", { freezeLayers: 1, maskSparsity: 0.2 }),
+    data: withDev,
+    options: { gradientAccumulation: 2, maxGradNorm: 0.5, clipping: "layer", evalSteps: 2, keepBest: true },
+  },
+  {
+    name: "diff pruning through both phases, the best evaluation's weights",
+    make: () => small("selective+freeze+diff", { freezeLayers: 2, diffSparsity: 0.05, diffPenalty: 1e-4 }),
+    data: withDev,
+    options: { maxGradNorm: 0.5, evalSteps: 1, keepBest: true },
+  },
+  {
     name: "a language model",
     make: () => randomLanguageModel({ dropout: 0.1, fields: { num_hidden_layers: 2 } }),
     data: { train: texts },
@@ -262,18 +274,23 @@ Deno.test("refused before the first step", async () => {
   });
 });
 
-Deno.test("an adapter goes on only with the base that it began with", async () => {
-  using temporary = temporaryFolder();
-  const test: Case = { name: "", make: () => small("lora"), data: withDev, options: { k: "all" } };
-  const toStep = (event: TrainEvent): boolean => event.type === "step" && event.step === 1;
-  await run(test, toStep, { checkpoints: { folder: temporary.path } });
-  const other = async (): Promise<Classifier> => {
-    const classifier = await small("lora");
-    const [frozen] = [...namedParameters(classifier.model).values()].filter(({ requiresGrad }) => !requiresGrad);
-    assert.ok(frozen);
-    noGrad(() => ops.mulScalar_(frozen, 1.5).dispose());
-    return classifier;
-  };
-  const resumeFrom = newestCheckpoint(temporary.path);
-  await assert.rejects(run({ ...test, make: other }, toStep, { resumeFrom }), { message: /of another model/ });
-});
+for (const method of ["lora", "mask", "diff"]) {
+  Deno.test(`what is beside a base goes on only with the base that it began with: ${method}`, async () => {
+    using temporary = temporaryFolder();
+    const test: Case = { name: "", make: () => small(method), data: withDev, options: { k: "all" } };
+    const toStep = (event: TrainEvent): boolean => event.type === "step" && event.step === 1;
+    await run(test, toStep, { checkpoints: { folder: temporary.path } });
+    const other = async (): Promise<Classifier> => {
+      const classifier = await loadClassifier(smallBertFolder);
+      const [layer] = classifier.model.backbone.layers;
+      assert.ok(layer);
+      noGrad(() => ops.mulScalar_(layer.linears.query.weight, 1.5).dispose());
+      applyMethod(classifier, method);
+      return classifier;
+    };
+    const resumeFrom = newestCheckpoint(temporary.path);
+    await assertNothingLeft(() =>
+      assert.rejects(run({ ...test, make: other }, toStep, { resumeFrom }), { message: /of another model/ })
+    );
+  });
+}

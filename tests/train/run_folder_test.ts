@@ -183,7 +183,7 @@ Deno.test("only what belongs together goes on: refused in one line, and the chec
     return { [Symbol.dispose]: () => Deno.writeFileSync(join(checkpoint, file), bytes) };
   };
   const damages: [string, (text: string) => string, RegExp][] = [
-    ["trainer.json", (text) => text.replace('"format": 1', '"format": 2'), /format 2, this Fewtune reads 1/],
+    ["trainer.json", (text) => text.replace('"format": 2', '"format": 1'), /format 1, this Fewtune reads 2/],
     ["trainer.json", (text) => text.slice(0, 300), /trainer\.json is damaged/],
     ["trainer.json", (text) => text.replace(/"order": \[\s*\d+,/, '"order": ['), /trainer\.json is damaged/],
     [

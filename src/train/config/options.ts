@@ -2,9 +2,8 @@
 
 import * as z from "npm:zod@4.6.7";
 import { glueTasks } from "../../data/glue/tasks.ts";
-import { freezeDeclarations } from "../../methods/freeze.ts";
-import { loraDeclarations } from "../../methods/lora.ts";
 import { methodWords } from "../../methods/parse.ts";
+import { methodDeclarations } from "../../methods/registry.ts";
 import { type Pooling, poolings } from "../../models/contract.ts";
 import {
   byteCount,
@@ -24,6 +23,7 @@ import {
   wholeNumber,
 } from "../../options/values.ts";
 import { activationModes, precisions } from "../../selective/gradients.ts";
+import { positionPolicies } from "../../selective/policies.ts";
 import { kOption } from "../../selective/positions.ts";
 import type { Device } from "../../torch/mod.ts";
 import { clippings } from "../clip.ts";
@@ -76,9 +76,10 @@ const method = {
     `what is trained: words of ${methodWords.join(", ")}, joined by +`,
   ).default("selective"),
   k: kOption,
-  ...loraDeclarations,
-  ...freezeDeclarations,
-  freezeEmbeddings: trueOrFalse().describe("do not train the embeddings").default(false),
+  positions: oneOf(positionPolicies, "policy").describe(
+    "which positions: random, first, fixed for each text, by attention, by gradient, by importance (default: random)",
+  ),
+  ...methodDeclarations,
 };
 
 const step = {

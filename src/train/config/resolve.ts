@@ -3,8 +3,8 @@
 import { OptionError } from "../../errors.ts";
 import { checkMethod } from "../../methods/apply.ts";
 import type { Method } from "../../methods/contract.ts";
-import type { MethodOptions } from "../../methods/registry.ts";
 import { checkGiven } from "../../options/check.ts";
+import type { PositionPolicy } from "../../selective/policies.ts";
 import type { SelectionSize } from "../../selective/positions.ts";
 import { glueSettings } from "../glue_data.ts";
 import { checkTrainOptions } from "../train_options.ts";
@@ -12,7 +12,7 @@ import { defaults, type LooseTrainConfig, runOptions, type TrainConfig } from ".
 
 /** The method of a run, and its options with all defaults that depend neither on data nor on the model. */
 export interface Resolved {
-  readonly method: Method<MethodOptions>;
+  readonly method: Method;
   readonly settings: TrainConfig & typeof defaults & { readonly k: SelectionSize };
 }
 
@@ -29,10 +29,10 @@ export function resolve(options: LooseTrainConfig): Resolved {
     ...defaults,
     ...(said.warmupSteps === undefined && { warmupRatio: 0.1 }),
     ...(said.maxGradNorm !== undefined && { clipping: "global" as const }),
-    ...given(method.weights.defaults),
+    ...given(Object.assign({}, ...method.weights.map(({ defaults }) => defaults))),
     ...said,
     columns: { ...defaults.columns, ...said.columns },
-    ...{ method: method.name, k: selectionSize(method, said.k) },
+    ...{ method: method.name, k: selectionSize(method, said.k), ...policyOf(method, said.positions) },
     ...glueSettings(said),
   };
   checkTrainOptions(settings);
@@ -45,6 +45,18 @@ export function selectionSize({ name, isSelective }: Method, k: SelectionSize | 
   if (k === undefined || k === "all") return "all";
   throw new OptionError(
     `k is ${k}, but the method ${name} has no k: every position carries gradients, unless it is selective`,
+  );
+}
+
+// Which positions are selected. Throws OptionError for a policy where none are.
+function policyOf(
+  { name, isSelective }: Method,
+  positions: PositionPolicy | undefined,
+): Pick<TrainConfig, "positions"> {
+  if (isSelective) return { positions: positions ?? "random" };
+  if (positions === undefined) return {};
+  throw new OptionError(
+    `positions is ${positions}, but the method ${name} selects none: every position carries gradients, unless it is selective`,
   );
 }
 
