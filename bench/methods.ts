@@ -61,6 +61,7 @@ const learningRates: Readonly<Record<string, number>> = {
   prompt: 3e-2,
   lst: 3e-3,
   diff: 3e-4,
+  mask: 2e-4,
 };
 
 function optionsOf({ method, seed, parts: { model, spam }, settings }: Job): Omit<FineTuneOptions, "outputDir"> {

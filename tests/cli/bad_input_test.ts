@@ -67,11 +67,16 @@ Deno.test("flags that are wrong", async () => {
     () =>
       fail(train({ method: "lora", k: "0.5" }), 2, /k is 0\.5, but the method lora has no k: .*unless it is selective/),
     () => fail(train({ k: "-0.5" }), 2, /'--k <count>' argument '-0\.5' .*share between 0 and 1/),
-    () => fail(train({ "lora-r": "4" }), 2, /the LoRA rank is 4, but the method selective has none/),
+    () => fail(train({ "lora-r": "4" }), 2, /loraR is 4, but the method selective has none/),
     () => fail(train({ method: "lora", "lora-r": "0" }), 2, /'--lora-r <rank>' argument '0' .*at least 1/),
     () => fail(train({ method: "lora", "lora-targets": "query,," }), 2, /'--lora-targets <names>' .*names, separated/),
-    () => fail(train({ method: "lora", "lora-targets": "pooler" }), 2, /target "pooler" is no linear map of a layer/),
-    () => fail(train({ "freeze-layers": "1" }), 2, /frozen layers is 1, but the method selective has none/),
+    () =>
+      fail(
+        train({ method: "lora", "lora-targets": "pooler" }),
+        2,
+        /loraTargets has "pooler", which is no linear map of a layer/,
+      ),
+    () => fail(train({ "freeze-layers": "1" }), 2, /freezeLayers is 1, but the method selective has none/),
     () => fail(train({ method: "freeze" }), 2, /freeze has to be told how many/),
     () => fail(train({ method: "freeze", "freeze-layers": "4" }), 2, /frozen layers is 4, this model has 3/),
     () => fail(train({ clipping: "layer" }), 2, /clipping is layer, but there is no maximum norm/),
